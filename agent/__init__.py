@@ -1,0 +1,1 @@
+"""Agent acts: it hallucinates, grounds, judges and learns."""

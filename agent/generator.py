@@ -1,0 +1,149 @@
+"""Any Hugging Face causal language model as a generator of hypotheses.
+
+The model is given, not built: ``from_pretrained`` loads one from a folder or a hub name, ``hunch.agent.small`` trains one on a
+store's own facts. All sparks of a round go through in the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from hunch.agent.forms import Form, SentenceForm
+from hunch.agent.sampling import sample
+from hunch.memory.errors import InputError
+from hunch.memory.records import Hypothesis, Recipe, Spark
+
+
+class CausalGenerator:
+    """Hallucinates with a causal language model.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer; must have an end-of-sequence token.
+        form: how sparks are written for it and its words are read.
+        recipe: how wild.
+        most_tokens: length limit of a hypothesis, in tokens.
+        batch: sequences in one forward pass.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        form: Form,
+        *,
+        recipe: Recipe | None = None,
+        most_tokens: int = 48,
+        batch: int = 512,
+    ) -> None:
+        if tokenizer.eos_token_id is None:
+            raise InputError(
+                "the tokenizer has no end-of-sequence token, but sampling must know where to stop; set one."
+            )
+        self.model = model
+        self.tokenizer = tokenizer
+        self.form = form
+        self.recipe = recipe or Recipe()
+        self.most_tokens = most_tokens
+        self.batch = batch
+        self.version = 0
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        form: Form | None = None,
+        *,
+        recipe: Recipe | None = None,
+        device: str = "cpu",
+        most_tokens: int = 48,
+        batch: int = 64,
+        trust_remote_code: bool = False,
+    ) -> Self:
+        """Load a model and its tokenizer from a folder or a hub name.
+
+        Args:
+            path: anything that transformers' ``from_pretrained`` takes; safetensors only.
+            form: how sparks are written; sentences by default.
+            recipe: how wild.
+            device: where the model runs.
+            most_tokens: length limit of a hypothesis, in tokens.
+            batch: sequences in one forward pass.
+            trust_remote_code: run code that comes with the model; only for models you trust.
+
+        Raises:
+            InputError: if there is no causal language model at ``path``.
+        """
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+            model = AutoModelForCausalLM.from_pretrained(
+                path, trust_remote_code=trust_remote_code, use_safetensors=True
+            ).to(device)
+        except (OSError, ValueError, KeyError) as error:
+            why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise InputError(
+                f"the model is {str(path)!r}, but no causal language model could be loaded from it ({why}); "
+                "give a folder with config.json, tokenizer.json and model.safetensors, or a hub name."
+            ) from error
+        return cls(model, tokenizer, form or SentenceForm(), recipe=recipe, most_tokens=most_tokens, batch=batch)
+
+    def hallucinate(self, sparks: Sequence[Spark], width: int, rng: np.random.Generator) -> list[Hypothesis]:
+        """Return ``len(sparks) * width`` hypotheses, the ``width`` of the first spark first."""
+        asked = [spark for spark in sparks for _ in range(width)]
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return [
+            hypothesis
+            for at in range(0, len(asked), self.batch)
+            for hypothesis in self._hallucinate(asked[at : at + self.batch], generator)
+        ]
+
+    def _hallucinate(self, asked: Sequence[Spark], generator: torch.Generator) -> list[Hypothesis]:
+        prompts, mask = self._encoded([self.form.prompt(spark) for spark in asked])
+        end = int(self.tokenizer.eos_token_id)
+        drawn = sample(
+            self.model, prompts, mask, self.recipe, most=self.most_tokens, end=end, pad=end, generator=generator
+        )
+        rows = [tokens[:length] for tokens, length in zip(drawn.tokens.tolist(), drawn.lengths.tolist(), strict=True)]
+        said = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+        read = [self.form.read(spark, text) for spark, text in zip(asked, said, strict=True)]
+        figures = torch.stack([drawn.logprob, drawn.model_logprob, drawn.entropy_nats], -1).double().tolist()
+        return [
+            Hypothesis(
+                spark_id=spark.id,
+                text=text,
+                triple=triple,
+                token_ids=tuple(row),
+                logprob=logprob,
+                model_logprob=model_logprob,
+                entropy_nats=max(entropy, 0.0),
+                recipe=self.recipe,
+                weights_version=self.version,
+            )
+            for spark, (text, triple), row, (logprob, model_logprob, entropy) in zip(
+                asked, read, rows, figures, strict=True
+            )
+        ]
+
+    def _encoded(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (N, P) token ids and mask, padded on the left; a prompt without tokens starts at the end token."""
+        end = int(self.tokenizer.eos_token_id)
+        start = self.tokenizer.bos_token_id
+        rows = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+        rows = [([start] if start is not None else [] if row else [end]) + row for row in rows]
+        longest = max(map(len, rows))
+        ids = torch.tensor([[end] * (longest - len(row)) + row for row in rows], device=self.model.device)
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.model.device)
+        return ids, mask
+
+
+def encoded_lines(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of training lines, with start (where the tokenizer has one) and end tokens."""
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    rows = tokenizer(list(lines), add_special_tokens=False)["input_ids"]
+    return [[*start, *row, tokenizer.eos_token_id] for row in rows]

@@ -1,0 +1,1 @@
+"""Rules that reinforce a generator on what was kept. Reached by module path."""

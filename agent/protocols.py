@@ -1,0 +1,78 @@
+"""The parts a mind is made of, as protocols: batch in, batch out, ``out[i]`` belonging to ``in[i]``.
+
+Parts with one method and no state are plain callables (``Judge``). Nobody needs to inherit from these; the conformance
+checks of ``hunch.agent.contracts`` tell whether a part keeps its promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Spark, Verdict
+
+
+class Sparker(Protocol):
+    """Asks the open questions of a round."""
+
+    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
+        """Return ``n`` questions; repeats are allowed."""
+        ...
+
+
+class Generator(Protocol):
+    """Hallucinates hypotheses."""
+
+    @property
+    def version(self) -> int:
+        """The version of its weights: 0 before any reinforcement."""
+        ...
+
+    def hallucinate(self, sparks: Sequence[Spark], width: int, rng: np.random.Generator) -> list[Hypothesis]:
+        """Return ``len(sparks) * width`` hypotheses, the ``width`` of the first spark first."""
+        ...
+
+
+class Grounder(Protocol):
+    """Tells how hypotheses stand to what is known."""
+
+    def ground(self, hypotheses: Sequence[Hypothesis]) -> list[Grounding]:
+        """Return one grounding per hypothesis."""
+        ...
+
+    def absorb(self, experiences: Sequence[Experience]) -> None:
+        """Let later groundings build on what was kept."""
+        ...
+
+
+class Environment(Protocol):
+    """Confirms or refutes hypotheses."""
+
+    def verify(self, sparks: Sequence[Spark], hypotheses: Sequence[Hypothesis]) -> list[Outcome]:
+        """Return one outcome per hypothesis; ``sparks[i]`` is the question that ``hypotheses[i]`` answers."""
+        ...
+
+
+Judge = Callable[[Sequence[Hypothesis], Sequence[Grounding], Sequence[Outcome]], list[Verdict]]
+"""Decides what is kept, given hypotheses, their groundings and their outcomes."""
+
+
+class Learner(Protocol):
+    """Reinforces a generator on what was kept."""
+
+    def learn(
+        self, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Change the weights once, given this round's keeps and all earlier ones; return figures worth logging."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights and optimiser so that ``load`` continues exactly here."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Continue from what ``save`` wrote."""
+        ...

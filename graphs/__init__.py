@@ -1,0 +1,1 @@
+"""Graphs give the order: the central loop, and what may be checkpointed."""

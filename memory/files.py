@@ -1,0 +1,37 @@
+"""Writing without half-written results: a temporary name beside the target, then a rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def replace_file(path: Path, body: bytes) -> None:
+    """Write ``body`` to ``path`` so that a reader sees the old file or the new one, never a part."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; it takes the place of ``path`` when the block ends well, and is removed otherwise."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        if path.exists():
+            shutil.rmtree(path)
+        fresh.replace(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

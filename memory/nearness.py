@@ -1,0 +1,96 @@
+"""Which facts say something similar: their texts encoded, and the index over them.
+
+Built when first asked for, then kept up to date. Without a given encoder the embedded one is fitted on observed facts
+only, so that how texts compare does not drift with what the agent concluded; when observed facts come or go, it is
+fitted again. A big index is saved as a snapshot, which is used only for the same encoder and the same facts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hunch.memory.encoder import Encoder, FloatArray, LexicalEncoder
+from hunch.memory.records import Fact
+from hunch.memory.vectors import VectorIndex
+
+SNAPSHOT_FACTS = 1_000
+"""Facts from which on the index is saved; fewer are encoded faster than read."""
+
+log = logging.getLogger(__name__)
+
+
+class Nearness:
+    """The facts of a store by similarity, under their numbers."""
+
+    def __init__(self, encoder: Encoder | None, snapshot: Path | None) -> None:
+        """Start empty; ``snapshot`` is where the index may be saved, None for nowhere."""
+        self._given, self._snapshot = encoder, snapshot
+        self._facts: dict[int, Fact] = {}
+        self._fitted: LexicalEncoder | None = None
+        self._index: VectorIndex | None = None
+        self._waiting: dict[int, None] = {}  # facts that are not in the index yet
+        self.stamp = ""
+        """Which state of the store this is; a snapshot of another state is not used."""
+
+    def add(self, number: int, fact: Fact) -> None:
+        """Add a fact under a new number."""
+        self._facts[number] = fact
+        self._waiting[number] = None
+        if fact.experience_id is None:
+            self._fitted = None
+
+    def remove(self, number: int) -> None:
+        """Remove a fact that is there."""
+        if self._facts.pop(number).experience_id is None:
+            self._fitted = None
+        self._waiting.pop(number, None)
+        if self._index is not None:
+            self._index.remove([number])
+
+    @property
+    def encoder(self) -> Encoder:
+        """The given encoder, or the embedded one as fitted on the facts observed so far."""
+        if self._given is not None:
+            return self._given
+        if self._fitted is None:
+            self._fitted = LexicalEncoder.fitted(
+                [one.text for one in self._facts.values() if one.experience_id is None]
+            )
+            self._index = None  # its vectors are of another encoder
+        return self._fitted
+
+    def near(self, texts: Sequence[str], k: int) -> tuple[NDArray[np.int64], FloatArray]:
+        """Return the numbers (n, k) of the facts most similar to each text, -1 where none, and their similarities."""
+        encoder = self.encoder
+        if self._index is None:
+            loaded = self._loaded(encoder)
+            self._index = self._built(encoder) if loaded is None else loaded
+        elif self._waiting:
+            self._encode(self._waiting, encoder, self._index)
+        self._waiting = {}
+        return self._index.near(encoder.encode(texts), k)
+
+    def _built(self, encoder: Encoder) -> VectorIndex:
+        index = VectorIndex(encoder.dimension)
+        self._encode(self._facts, encoder, index)
+        if self._snapshot and len(self._facts) >= SNAPSHOT_FACTS:
+            try:
+                index.save(self._snapshot, f"{encoder.name} at {self.stamp}")
+            except OSError as error:
+                log.warning("%s cannot be written (%s); the index will be built again next time", self._snapshot, error)
+        return index
+
+    def _loaded(self, encoder: Encoder) -> VectorIndex | None:
+        if self._snapshot is None or len(self._facts) < SNAPSHOT_FACTS:
+            return None
+        index = VectorIndex.load(self._snapshot, f"{encoder.name} at {self.stamp}")
+        return index if index is not None and len(index) == len(self._facts) else None
+
+    def _encode(self, numbers: Iterable[int], encoder: Encoder, index: VectorIndex) -> None:
+        chosen = list(numbers)
+        index.add(np.array(chosen, np.int64), encoder.encode([self._facts[number].text for number in chosen]))

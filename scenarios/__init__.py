@@ -1,0 +1,1 @@
+"""Scenarios choose the parts: one page each, and the command line that runs them."""

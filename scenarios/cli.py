@@ -1,0 +1,171 @@
+"""The command line: ``hunch run | scenarios | facts | report | doctor``.
+
+Each command imports what it needs when it is called, so that ``hunch --help`` answers at once and ``hunch doctor``
+still answers when a library is broken. What a person gave wrongly is one line on stderr and exit code 2; a traceback
+means a mistake of ours.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+INTERRUPTED = 130
+"""The exit code that shells expect after Ctrl-C."""
+
+SCENARIOS = ("literature", "discover")
+"""The scenarios, each a module of ``hunch.scenarios`` with ``Config`` and ``main(config)``."""
+
+USAGE = """\
+hunch: wild hypotheses from a language model, grounded in what is known, kept, and learned from
+
+  hunch scenarios                    what can be run
+  hunch run SCENARIO [options]       run one; --help explains its options, --dry-run shows them resolved
+  hunch report RUN                   write the report of a run's folder anew
+  hunch facts import FILE --store S  bring facts into a store; also: facts show, facts search
+  hunch doctor                       what is wrong with this machine's set-up, and how to mend it
+  hunch --version
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code: 0 done, 1 not well, 2 wrongly asked, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _command(words)
+        sys.stdout.flush()  # a reader that has gone shows here rather than at exit
+        return code
+    except KeyboardInterrupt:
+        print(f"\nhunch: interrupted; to go on, give the same command again: {_again(words)}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # the boundary: whatever is not ours goes on as it came
+        from hunch.memory.errors import HunchError
+
+        if not isinstance(error, HunchError):
+            raise
+        print(f"hunch: {error}", file=sys.stderr)
+        return 2
+
+
+def _command(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if words[0] == "--version":
+        print(f"hunch {_version()}")
+        return 0
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "run": _run,
+        "scenarios": _scenarios,
+        "facts": _facts,
+        "report": _report,
+        "doctor": _doctor,
+    }
+    if words[0] not in commands:
+        raise _wrong(f"{words[0]!r} is not a command{_meant(words[0], commands)} `hunch --help` lists them.")
+    return commands[words[0]](words[1:])
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print("hunch run SCENARIO [--config FILE] [--any.option VALUE ...] [--dry-run]\n")
+        return _scenarios([])
+    scenario = words[0]
+    if scenario not in SCENARIOS:
+        raise _wrong(f"{scenario!r} is not a scenario{_meant(scenario, SCENARIOS)} `hunch scenarios` lists them.")
+    module = importlib.import_module(f"hunch.scenarios.{scenario}")
+    from hunch.scenarios.settings import parse, to_yaml
+
+    config, flags = parse(module.Config, words[1:], scenario)
+    if flags.dry_run:
+        print(to_yaml(config), end="")
+        return 0
+    return int(module.main(config) or 0)
+
+
+def _scenarios(words: list[str]) -> int:
+    _nothing_more(words, "hunch scenarios")
+    width = max(map(len, SCENARIOS))
+    for name in SCENARIOS:
+        print(f"  {name:<{width}}  {_first_line(name)}")
+    print("\n`hunch run SCENARIO --help` explains one.")
+    return 0
+
+
+def _facts(words: list[str]) -> int:
+    from hunch.scenarios import facts
+
+    return facts.main(words)
+
+
+def _report(words: list[str]) -> int:
+    if words in (["-h"], ["--help"]):
+        print("hunch report RUN\n\n  Write RUN/report.html anew from what the run's folder holds.")
+        return 0
+    if not words:
+        raise _wrong("RUN is not given; give the folder of a run: `hunch report RUN`.")
+    _nothing_more(words[1:], "hunch report RUN")
+    run = Path(words[0])
+    if not run.is_dir():
+        rule = "that is a file" if run.exists() else "there is no such folder"
+        raise _wrong(f"RUN is {run}, but {rule}; give the folder that `hunch run ... --run FOLDER` wrote.")
+    print(importlib.import_module("hunch.scenarios.reporting").rebuild(run))
+    return 0
+
+
+def _doctor(words: list[str]) -> int:
+    _nothing_more(words, "hunch doctor")
+    from hunch.scenarios import doctor
+
+    return doctor.main()
+
+
+def _first_line(scenario: str) -> str:
+    """Return the first line of a scenario's docstring without importing it, and with it torch."""
+    spec = importlib.util.find_spec(f"hunch.scenarios.{scenario}")
+    if spec is None or spec.origin is None:
+        return "(missing from this installation)"
+    about = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes()))
+    return about.splitlines()[0] if about else ""
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("hunch-agent")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed: run from the source tree)"
+
+
+def _nothing_more(words: Sequence[str], usage: str) -> None:
+    if words:
+        raise _wrong(f"{words[0]!r} is one word too many; the command is `{usage}`.")
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ";"
+
+
+def _wrong(message: str) -> Exception:
+    from hunch.memory.errors import InputError
+
+    return InputError(message)
+
+
+def _again(words: Sequence[str]) -> str:
+    return shlex.join(["hunch", *words])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

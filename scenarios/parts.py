@@ -1,0 +1,217 @@
+"""What the scenarios share: groups of options, and the mind that they assemble for each arm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from transformers.utils import logging as transformers_logging
+
+from hunch.agent.creativity import creativity_by_firing
+from hunch.agent.forms import Form, SentenceForm, form_for
+from hunch.agent.generator import CausalGenerator
+from hunch.agent.grounding import StoreGrounder
+from hunch.agent.learning.imitation import NovelImitation
+from hunch.agent.protocols import Sparker
+from hunch.agent.small import embedded_generator
+from hunch.graphs.mind import Budget, Mind
+from hunch.memory.knowledge import Knowledge
+from hunch.memory.ledger import Ledger
+from hunch.memory.reading import Reading
+from hunch.memory.records import Fact, Recipe
+from hunch.scenarios.settings import Settings
+
+CACHE = Path("~/.cache/hunch")
+
+
+class Generating(Settings):
+    """The generator, and how wild it is."""
+
+    model: str | None = None
+    """Folder or hub name of a Hugging Face causal language model; without it a small one is trained on the facts."""
+    temperature: float = Field(1.0, gt=0)
+    """Divides the logits after the cut; higher is wilder."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Keep tokens with at least this share of the likeliest one's probability, before heating; 0 keeps all."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Keep the smallest set of tokens with this much probability; 1 keeps all."""
+    top_k: int = Field(0, ge=0)
+    """Keep this many likeliest tokens; 0 keeps all."""
+    most_epochs: int = Field(60, ge=1)
+    """Train the small generator for at most this many epochs; it stops earlier, when its creativity has peaked."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How wild, as it is logged with each hypothesis."""
+        return Recipe(temperature=self.temperature, min_p=self.min_p, top_p=self.top_p, top_k=self.top_k)
+
+
+class Grounding(Settings):
+    """When a hypothesis counts as an insight."""
+
+    alpha: float = Field(0.2, gt=0, lt=1)
+    """Share of meaningless hypotheses that may pass."""
+    trust: float = Field(0.3, ge=0, le=1)
+    """The most that a kept insight weighs when later ones are grounded, against 1 for an observed fact."""
+
+
+class Learning(Settings):
+    """How the generator is reinforced on what was kept."""
+
+    learning_rate: float = Field(5e-4, gt=0)
+    """Of AdamW."""
+    passes: float = Field(2.0, gt=0)
+    """How often what a round kept is seen."""
+    replay: float = Field(1.0, ge=0)
+    """Weight of what was kept in earlier rounds."""
+    anchor: float = Field(1.0, ge=0)
+    """Weight of the original facts; without it the rest of the mind is forgotten."""
+
+
+class Spending(Settings):
+    """The budget of each arm."""
+
+    samples: int = Field(10_000, ge=1)
+    """Hypotheses drawn in all."""
+    sparks: int = Field(100, ge=1)
+    """Open questions asked in a round."""
+    width: int = Field(5, ge=1)
+    """Hypotheses drawn per question."""
+    rounds: int | None = Field(None, ge=1)
+    """Stop after this many rounds."""
+    seconds: float | None = Field(None, gt=0)
+    """Stop after the round in which this much time was spent."""
+    least_yield: float = Field(0.0, ge=0, le=1)
+    """Stop when fewer hypotheses than this were kept per sample over ten rounds."""
+
+
+class Options(Settings):
+    """Options that every scenario has."""
+
+    arms: bool = False
+    """Run the control arms too, at the same budget and gate: cold, hot and placebo."""
+    seed: int = Field(0, ge=0)
+    """Of everything random."""
+    threads: int = Field(0, ge=0)
+    """Processor threads; 0 takes all cores of an idle machine and one of a busy one."""
+    cache: Path = CACHE
+    """Folder of trained generators, used again when the same facts come with the same seed."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to spend the budget: the full loop, or a control that lacks one part."""
+
+    name: str
+    description: str
+    learns: bool
+    placebo: bool = False
+    recipe: Recipe | None = None
+    """Its own recipe, where it differs."""
+
+
+FULL = Arm("full", "the whole loop", learns=True)
+CONTROLS = (
+    Arm("cold", "cold sampling (T = 0.7), no learning", learns=False, recipe=Recipe(temperature=0.7)),
+    Arm("hot", "the same sampling as the full loop, no learning", learns=False),
+    Arm("placebo", "the loop on a store whose facts were shuffled", learns=True, placebo=True),
+)
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What a scenario hands over to be run: its facts, its questions and its options."""
+
+    reading: Reading
+    generating: Generating
+    grounding: Grounding
+    learning: Learning
+    spending: Spending
+    options: Options
+    questions: Callable[[Knowledge], Sparker]
+
+
+def settle(threads: int) -> int:
+    """Set how many threads torch uses, silence transformers' own progress bars and return the number of threads."""
+    transformers_logging.disable_progress_bar()
+    cores = os.cpu_count() or 1
+    count = threads or (cores if os.getloadavg()[0] < cores / 2 else 1)
+    torch.set_num_threads(count)
+    return count
+
+
+def open_store(folder: Path, reading: Reading) -> Knowledge:
+    """Return the store of a run's folder with the facts in it."""
+    knowledge = Knowledge(Ledger(folder / "memory.sqlite"))
+    knowledge.add(reading.facts, reading.concepts)
+    return knowledge
+
+
+def observed(knowledge: Knowledge) -> list[Fact]:
+    """Return the facts that were given, without what the agent concluded."""
+    return [fact for fact in knowledge.facts() if fact.experience_id is None]
+
+
+def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) -> Mind:
+    """Choose the concrete parts of one arm's mind."""
+    knowledge = open_store(folder, kit.reading)
+    facts = observed(knowledge)
+    generator = _generator(kit, knowledge, facts, notice)
+    generator.recipe = arm.recipe or kit.generating.recipe
+    grounder = StoreGrounder(
+        knowledge,
+        alpha=kit.grounding.alpha,
+        seed=kit.options.seed,
+        trust=kit.grounding.trust,
+        placebo=arm.placebo,
+    )
+    learner = None
+    if arm.learns:
+        lines = [line for fact in facts for line in generator.form.lines(fact.text, fact.triple)]
+        learner = NovelImitation(
+            generator,
+            lines,
+            learning_rate=kit.learning.learning_rate,
+            passes=kit.learning.passes,
+            replay=kit.learning.replay,
+            hold=kit.learning.anchor,
+        )
+    return Mind(
+        knowledge,
+        generator,
+        grounder=grounder,
+        sparker=kit.questions(knowledge),
+        learner=learner,
+        budget=Budget(**kit.spending.model_dump()),
+        seed=kit.options.seed,
+        trust=kit.grounding.trust,
+    )
+
+
+def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Callable[[str], None]) -> CausalGenerator:
+    if kit.generating.model is not None:
+        return CausalGenerator.from_pretrained(kit.generating.model, _form_of(kit.generating.model, facts))
+    # the measure that training maximises is the true store's in every arm: all arms begin with the same generator
+    measure = creativity_by_firing(
+        StoreGrounder(knowledge.copy_with(facts), alpha=kit.grounding.alpha, seed=kit.options.seed),
+        kit.questions(knowledge),
+        seed=kit.options.seed,
+    )
+    return embedded_generator(
+        facts,
+        form_for(facts),
+        measure,
+        cache=kit.options.cache.expanduser(),
+        seed=kit.options.seed,
+        most_epochs=kit.generating.most_epochs,
+        notice=notice,
+    )
+
+
+def _form_of(model: str, facts: Sequence[Fact]) -> Form:
+    """Return the form that a model speaks: one of our own embedded generators has learned its store's, others sentences."""
+    return form_for(list(facts)) if (Path(model) / "trained.json").exists() else SentenceForm()

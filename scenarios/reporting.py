@@ -1,0 +1,203 @@
+"""From a run's folder to its report: read the ledgers, measure, write ``report.html`` and ``results.json``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from hunch.agent.forms import sentence_of
+from hunch.memory.errors import InputError
+from hunch.memory.files import replace_file
+from hunch.memory.knowledge import Knowledge
+from hunch.memory.ledger import Ledger
+from hunch.memory.records import Draw, Fact, Standing
+from hunch.memory.experience import Archive
+from hunch.scenarios.discoveries import Discovery, sought
+from hunch.scenarios.parts import CONTROLS, FULL, observed
+from hunch.scenarios.results import ArmResult, arm_folder, arms_in, keys_of, result_of
+from hunch.views.progress import plain
+from hunch.views.report import (
+    ArmSummary,
+    DiscoveryRow,
+    InsightRow,
+    RejectedRow,
+    Report,
+    map_points,
+    write_report,
+)
+
+SHOWN = 60
+"""Insights listed in the report."""
+LIBRARIES = ("hunch-agent", "torch", "transformers", "langgraph", "faiss-cpu", "numpy")
+
+
+def rebuild(run: Path) -> str:
+    """Write the report of a run's folder anew and return its path.
+
+    Raises:
+        InputError: if the folder holds no run.
+    """
+    config = run / "config.yaml"
+    if not config.is_file() or not arms_in(run):
+        raise InputError(f"{run} holds no run (config.yaml and memory.sqlite are missing); give the folder of a run.")
+    stored = yaml.safe_load(config.read_text(encoding="utf-8"))
+    scenario = importlib.import_module(f"hunch.scenarios.{stored.pop('scenario')}")
+    scenario.report(scenario.Config.model_validate(stored), run)
+    return str(run / "report.html")
+
+
+def results_of(run: Path, truths: Sequence[Fact] | None = None) -> list[ArmResult]:
+    """Return what each arm of a run found."""
+    keys = None
+    if truths is not None:
+        with Ledger(arm_folder(run, arms_in(run)[-1]) / "memory.sqlite", read_only=True) as ledger:
+            keys = keys_of(Knowledge(ledger), truths)
+    return [result_of(run, arm, keys) for arm in arms_in(run)]
+
+
+def write(
+    run: Path,
+    *,
+    title: str,
+    question: str,
+    scenario: str,
+    summary: Sequence[str],
+    results: Sequence[ArmResult],
+    truths: Sequence[Fact] | None = None,
+    discoveries: Sequence[Discovery] = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Write ``report.html`` and ``results.json`` into a run's folder."""
+    main = results[-1]
+    with Ledger(arm_folder(run, main.name) / "memory.sqlite", read_only=True) as ledger:
+        knowledge = Knowledge(ledger)
+        facts = observed(knowledge)
+        true = keys_of(knowledge, truths) if truths is not None else None
+        draws = Archive(ledger).draws()
+        shown = main.insights[:400]
+        words = [e.hypothesis.text for e in shown]
+        points = map_points(
+            knowledge.encoder.encode([fact.text for fact in facts]),
+            knowledge.encoder.encode(words) if words else [],
+            words,
+            [e.grounding.strength for e in shown],
+        )
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    described = {arm.name: arm for arm in (*CONTROLS, FULL)}
+    report = Report(
+        title=title,
+        question=question,
+        command=f"hunch run {scenario} --config {shlex.quote(str(run / 'config.yaml'))} --run NEW_FOLDER",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        summary=tuple(summary),
+        arms=tuple(
+            ArmSummary(
+                name=result.name,
+                description=described[result.name].description,
+                samples=result.samples,
+                distinct=result.distinct,
+                distinct_novel=result.distinct_novel,
+                kept=result.kept,
+                true_kept=result.true_kept,
+                precision=result.precision,
+                seconds=result.seconds,
+                learned=described[result.name].learns,
+            )
+            for result in results
+        ),
+        insights=tuple(
+            InsightRow(
+                rank=rank,
+                sentence=e.hypothesis.text,
+                strength=e.grounding.strength,
+                p_value=e.grounding.p_value,
+                novelty=e.grounding.novelty,
+                round=e.round,
+                paths=e.grounding.fired,
+                true=None if true is None else e.id in true,
+            )
+            for rank, e in enumerate(main.insights[:SHOWN], start=1)
+        ),
+        insights_total=len(main.insights),
+        discoveries=tuple(sought(discovery, results) for discovery in discoveries),
+        curves={result.name: result.curve for result in results},
+        true_curves={result.name: result.true_curve for result in results if result.true_curve},
+        rejected=tuple(_rejected(draws)),
+        map=points if words else None,
+        config=config,
+        cost={
+            "samples drawn": str(sum(result.samples for result in results)),
+            "seconds in the loop": f"{sum(result.seconds for result in results):.0f}",
+            "facts in the store": str(len(facts)),
+            "size of the run's folder": f"{sum(f.stat().st_size for f in run.rglob('*') if f.is_file()) / 1e6:.0f} MB",
+        },
+        versions={"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        notes=tuple(notes),
+    )
+    write_report(run / "report.html", report)
+    replace_file(run / "results.json", json.dumps([_figures(result) for result in results], indent=1).encode())
+
+
+def _figures(result: ArmResult) -> dict[str, object]:
+    return {
+        "arm": result.name,
+        "samples": result.samples,
+        "distinct": result.distinct,
+        "distinct_novel": result.distinct_novel,
+        "kept": result.kept,
+        "true_novel": result.true_novel,
+        "true_kept": result.true_kept,
+        "precision": result.precision,
+        "seconds": result.seconds,
+        "curve": result.curve,
+        "true_curve": result.true_curve,
+    }
+
+
+def _rejected(draws: Sequence[Draw], most: int = 24) -> list[RejectedRow]:
+    """Return a sample of what was not kept: evenly spaced, half recall and half hallucination."""
+    rows = []
+    for standing in (Standing.HALLUCINATION, Standing.RECALL):
+        some = list({draw.key: draw for draw in draws if not draw.kept and draw.standing is standing}.values())
+        for draw in some[:: max(1, len(some) // (most // 2))][: most // 2]:
+            text = sentence_of(draw.triple) if draw.triple else draw.text
+            rows.append(
+                RejectedRow(
+                    text=text, reason=draw.reason, strength=draw.strength, p_value=draw.p_value, standing=draw.standing
+                )
+            )
+    return rows
+
+
+def tell(run: Path, summary: Sequence[str], results: Sequence[ArmResult], rows: Sequence[DiscoveryRow] = ()) -> None:
+    """Print a run's result: the discoveries sought, the arms, and where the report is."""
+    console = Console()
+    if rows:
+        table = Table(title="Published later")
+        for column in ("connection", "year", "rank", "what fired"):
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            rank = f"{row.rank} of {row.of}" if row.found else "not found"
+            table.add_row(plain(row.name), str(row.year), rank, plain(row.path))
+        console.print(table)
+    table = Table(title="Arms")
+    for column in ("arm", "samples", "distinct", "novel", "kept", "true kept", "precision", "seconds"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for result in results:
+        known = ("-", "-") if result.true_kept is None else (str(result.true_kept), f"{result.precision:.3f}")
+        counts = (result.samples, result.distinct, result.distinct_novel, result.kept)
+        table.add_row(result.name, *map(str, counts), *known, f"{result.seconds:.0f}")
+    console.print(table)
+    for sentence in summary:
+        console.print(plain(sentence))
+    console.print(f"report: {run / 'report.html'}", soft_wrap=True)

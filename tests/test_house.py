@@ -1,0 +1,95 @@
+"""The rules of the house that no other tool checks."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("memory", "agent", "graphs", "views", "scenarios")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SOURCES = sorted(file for room in (*ROOMS, "tests", "bench") for file in (ROOT / room).rglob("*.py"))
+
+
+def imported(file: Path) -> list[tuple[int, str]]:
+    """Return (level, module) of every import in a file; level 0 is absolute."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(0, name.name) for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or ""))
+    return found
+
+
+def exported(door: Path) -> list[str]:
+    """Return what a door lists in ``__all__``."""
+    for node in ast.parse(door.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def test_every_package_folder_is_listed_in_pyproject_and_every_listed_one_exists() -> None:
+    doors = [door for room in ROOMS for door in (ROOT / room).rglob("__init__.py")]
+    folders = {"hunch." + ".".join(door.parent.relative_to(ROOT).parts) for door in doors}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
+
+
+def test_every_folder_with_python_files_has_a_door() -> None:
+    folders = {file.parent for room in ROOMS for file in (ROOT / room).rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_door_says_what_its_room_is_for_and_carries_under_twenty_names(room: str) -> None:
+    door = ROOT / room / "__init__.py"
+    assert ast.get_docstring(ast.parse(door.read_text(encoding="utf-8")))
+    assert len(exported(door)) < 20
+
+
+def test_there_is_no_package_at_the_root() -> None:
+    assert not (ROOT / "__init__.py").exists()
+
+
+def test_the_link_for_type_checkers_shows_the_root_as_hunch() -> None:
+    assert (ROOT / ".types" / "hunch").resolve() == ROOT
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_imports_rooms_by_their_full_name(file: Path) -> None:
+    strangers = [module for level, module in imported(file) if level > 0 or module.split(".")[0] in ROOMS]
+    assert strangers == [], "write `from hunch.memory import ...`: a second name for a file makes a second class"
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_is_no_longer_than_400_lines(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_rooms_import_downwards_only_and_outside_things_have_one_owner() -> None:
+    command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    ran = subprocess.run(
+        [sys.executable, "-c", command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_pin_lies_in_the_range_that_pyproject_declares() -> None:
+    from packaging.requirements import Requirement
+
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]
+    pinned = {name.lower().replace("_", "-"): version for name, version in pins.items()}
+    for requirement in map(Requirement, declared):
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), f"{requirement} is pinned elsewhere"
+
+
+def test_the_changelog_speaks_of_the_version_at_hand() -> None:
+    assert f"## {PROJECT['project']['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

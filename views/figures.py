@@ -1,0 +1,267 @@
+"""Figures of a run as SVG, to be put into a page.
+
+Each function is pure and returns one ``<svg>`` element with an accessible ``<title>``, without XML declaration, style
+sheet or ids of groups, so that several stand in one page. Text stays text. The map is a principal component analysis:
+it keeps distances honest at the price of overlap, and it needs no random numbers. Left out: t-SNE and UMAP, whose
+islands suggest clusters that are not there.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
+from numpy.typing import ArrayLike, NDArray
+
+from hunch.memory.records import Firing
+from hunch.views.progress import plain
+
+Matrix = NDArray[np.float64]
+Curve = tuple[Sequence[int], Sequence[int]]
+"""Samples drawn, ascending, and the distinct hypotheses found by then."""
+
+INK, QUIET, RULE = "#22262b", "#69707a", "#e4e6ea"
+COLOURS = ("#1f6fb2", "#d1602a", "#2f8f5b", "#8b5aa8", "#7a7f87", "#b8860b")
+EMBER = LinearSegmentedColormap.from_list("ember", ["#f3c98b", "#e07a2f", "#a3210f"], N=12)
+
+
+def discovery_curves(
+    curves: Mapping[str, Curve], *, ylabel: str, xlabel: str = "samples drawn", title: str = "Discovery curves"
+) -> str:
+    """Return one line per arm: distinct hypotheses against samples drawn, each named at its end.
+
+    Raises:
+        ValueError: if an arm's two sequences differ in length.
+    """
+    figure = Figure(figsize=(7.6, 3.9), layout="constrained")
+    axes = _axes(figure)
+    ends: list[tuple[float, float, str, str]] = []
+    for place, (name, (samples, distinct)) in enumerate(curves.items()):
+        if len(samples) != len(distinct):
+            raise ValueError(
+                f"the curve of {name!r} has {len(samples)} sample counts and {len(distinct)} values, "
+                "but needs as many of each; give one value per sample count."
+            )
+        colour = COLOURS[place % len(COLOURS)]
+        axes.plot(list(samples), list(distinct), color=colour, linewidth=2, solid_capstyle="round")
+        if len(samples):
+            ends.append((float(distinct[-1]), float(samples[-1]), plain(name), colour))
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+        axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(plain(xlabel), color=QUIET, size=9, labelpad=7, parse_math=False)
+    axes.set_ylabel(plain(ylabel), color=QUIET, size=9, labelpad=7, parse_math=False)
+    _name_ends(axes, ends)
+    return _svg(figure, title)
+
+
+def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Write each curve's name beside its end, moved up where two would overlap."""
+    gap, floor = axes.get_ylim()[1] * 0.065, -np.inf
+    right = max((samples for _, samples, _, _ in ends), default=0.0)
+    for value, _, name, colour in sorted(ends):
+        floor = max(value, floor + gap)
+        axes.annotate(
+            f"{_short(name, 24)}  {value:,.0f}",
+            (right, floor),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            size=9.5,
+            weight="bold",
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+def project(facts_N_D: ArrayLike, insights_M_D: ArrayLike) -> tuple[Matrix, Matrix]:
+    """Return facts (N, 2) and insights (M, 2) on the two directions in which the facts vary most.
+
+    Each direction points to where its largest loading is positive, so the same vectors give the same map. What is
+    already two-dimensional is returned as it is.
+
+    Raises:
+        ValueError: if there is no fact, if vectors have fewer than 2 dimensions, or if the two differ in width.
+    """
+    facts, insights = np.asarray(facts_N_D, dtype=np.float64), np.asarray(insights_M_D, dtype=np.float64)
+    if not insights.size:
+        insights = insights.reshape(0, facts.shape[-1])
+    if facts.ndim != 2 or not len(facts) or facts.shape[1] < 2 or insights.shape[1:] != facts.shape[1:]:
+        raise ValueError(
+            f"facts have shape {facts.shape} and insights {insights.shape}, but a map needs (N, D) and (M, D) "
+            "with N at least 1 and the same D of at least 2; encode both with one encoder."
+        )
+    if facts.shape[1] == 2:
+        return facts, insights
+    centre = facts.mean(axis=0)
+    centred = facts - centre
+    _, directions = np.linalg.eigh(centred.T @ centred)  # (D, D), variance ascending
+    directions = directions[:, :-3:-1]  # (D, 2)
+    largest = np.abs(directions).argmax(axis=0)
+    directions = directions * np.where(directions[largest, [0, 1]] < 0, -1.0, 1.0)
+    return centred @ directions, (insights - centre) @ directions
+
+
+def insight_map(
+    facts_N_D: ArrayLike,
+    insights_M_D: ArrayLike,
+    *,
+    labels: Sequence[str],
+    strengths: Sequence[float],
+    title: str = "Where insights lie among the facts",
+) -> str:
+    """Return a map: facts as grey dots, insights coloured by strength and marked with their labels.
+
+    Args:
+        facts_N_D: vectors of facts, one per row; projected unless D is 2.
+        insights_M_D: vectors of insights, in the same space.
+        labels: what stands beside each insight, e.g. its rank; an empty label is left out.
+        strengths: one finite number per insight; decides the colour.
+        title: what the figure shows, for those who cannot see it.
+
+    Raises:
+        ValueError: as ``project`` does, and if labels or strengths do not match the insights.
+    """
+    facts, insights = project(facts_N_D, insights_M_D)
+    if not len(insights) == len(labels) == len(strengths):
+        raise ValueError(
+            f"there are {len(insights)} insights, {len(labels)} labels and {len(strengths)} strengths, "
+            "but each insight needs one of each; give three sequences of one length."
+        )
+    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
+    axes = _axes(figure)
+    axes.axis("off")
+    axes.scatter(facts[:, 0], facts[:, 1], s=9, color="#b9bec6", alpha=0.55, linewidths=0)
+    order = np.argsort(np.asarray(strengths, dtype=np.float64), kind="stable")  # the strongest are drawn last, on top
+    if len(order):
+        colours = np.asarray(strengths, dtype=np.float64)[order]
+        x, y = insights[order].T
+        dots = axes.scatter(x, y, s=46, c=colours, cmap=EMBER, edgecolors="white", linewidths=0.8)
+        bar = figure.colorbar(dots, ax=axes, shrink=0.55, aspect=16, pad=0.01)
+        bar.set_label("strength", color=QUIET, size=9)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(colors=QUIET, length=0, labelsize=9)
+    for place in order:
+        if labels[place]:
+            axes.annotate(
+                _short(plain(labels[place]), 32),
+                (insights[place, 0], insights[place, 1]),
+                xytext=(5, 4),
+                textcoords="offset points",
+                color=INK,
+                size=9,
+                weight="bold",
+                parse_math=False,
+            )
+    return _svg(figure, title)
+
+
+def _axes(figure: Figure) -> Axes:
+    """Return axes with a light grid and without a box."""
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color("#b9bec6")
+    axes.grid(axis="y", color=RULE, linewidth=1)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=QUIET, length=0, labelsize=9, pad=5)
+    return axes
+
+
+def _svg(figure: Figure, title: str) -> str:
+    """Return ``figure`` as one SVG element whose text is text."""
+    buffer = io.StringIO()
+    settings: dict[RcKeyType, object] = {"svg.fonttype": "none", "svg.hashsalt": "hunch"}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing"
+        )  # only measured with this font; the page has others
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg))
+    opening = svg.index(">") + 1
+    name = f"<title>{escape(plain(title))}</title>"
+    return svg[:opening].replace("<svg", '<svg role="img" stroke-linejoin="round"', 1) + name + svg[opening:].strip()
+
+
+ROW, NODE_HEIGHT, WIDTH = 46, 30, 760
+LETTER = 7.3
+"""Width of a letter in the picture's font, in its units; only used to size boxes."""
+
+
+def firing_picture(paths: Sequence[Firing], *, title: str = "What fired", most: int = 6) -> str:
+    """Return a picture of one insight: its subject to the left, its object to the right, bridges between them.
+
+    Paths lie below each other, the strongest first, as thick as their share; analogies are dashed. Firings that pass
+    fewer than two concepts are left out, as are all beyond ``most``. Empty when nothing is left.
+    """
+    drawn = [path for path in paths if len(path.concepts) >= 2][:most]
+    if not drawn:
+        return ""
+    subject, target = drawn[0].concepts[0], drawn[0].concepts[-1]
+    height = ROW * len(drawn) + 14
+    middle, left, right = height / 2, _width(subject, 24), WIDTH - _width(target, 24)
+    lines, nodes = [], [_node(2, middle, subject, 24, "#e3eefb"), _node(right - 2, middle, target, 24, "#fdebdf")]
+    for row, path in enumerate(drawn):
+        y = 7 + ROW * (row + 0.5)
+        inner = path.concepts[path.concepts[0] == subject : len(path.concepts) - (path.concepts[-1] == target)]
+        room = (right - left - 40) / max(1, len(inner))
+        letters = max(4, min(30, int((room - 44) / LETTER)))
+        ends = [(left + 2, middle)]
+        for place, concept in enumerate(inner):
+            wide = _width(concept, letters)
+            x = left + 20 + room * (place + 0.5) - wide / 2
+            nodes.append(_node(x, y, concept, letters, "#f1f2f4"))
+            ends += [(x, y), (x + wide, y)]
+        ends.append((right - 2, middle))
+        style = f'stroke-width="{1.2 + 5 * path.share:.2f}"' + (
+            ' stroke-dasharray="5 4"' if path.kind != "path" else ""
+        )
+        lines += [f'<path d="{_curve(*ends[i], *ends[i + 1])}" {style}/>' for i in range(0, len(ends), 2)]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height:g}" font-family="sans-serif" '
+        f'font-size="13"><title>{escape(plain(title))}</title>'
+        f'<g fill="none" stroke="#9aa3ae" stroke-linecap="round">{"".join(lines)}</g>{"".join(nodes)}</svg>'
+    )
+
+
+def _short(text: str, letters: int) -> str:
+    """Return ``text``, cut to ``letters`` letters."""
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+
+
+def _width(text: str, letters: int) -> float:
+    """Return the width of a concept's box."""
+    return len(_short(plain(text), letters)) * LETTER + 22
+
+
+def _node(x: float, y: float, text: str, letters: int, fill: str) -> str:
+    """Return a concept as a box from ``x`` on, centred at ``y``; its whole name shows when pointed at."""
+    text = plain(text)
+    wide = _width(text, letters)
+    return (
+        f'<g><title>{escape(text)}</title><rect x="{x:.1f}" y="{y - NODE_HEIGHT / 2:.1f}" width="{wide:.1f}" '
+        f'height="{NODE_HEIGHT}" rx="8" fill="{fill}"/><text x="{x + wide / 2:.1f}" y="{y + 4.5:.1f}" '
+        f'text-anchor="middle" fill="{INK}">{escape(_short(text, letters))}</text></g>'
+    )
+
+
+def _curve(x0: float, y0: float, x1: float, y1: float) -> str:
+    """Return a path that leaves and arrives horizontally."""
+    bend = (x0 + x1) / 2
+    return f"M{x0:.1f} {y0:.1f}C{bend:.1f} {y0:.1f} {bend:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"
