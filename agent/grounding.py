@@ -103,6 +103,20 @@ class StoreGrounder:
         self._seen |= self._ground(list(new.values()))
         return [self._seen[h.key] for h in hypotheses]
 
+    def explain(self, hypotheses: Sequence[Hypothesis]) -> list[tuple[Firing, ...]]:
+        """Return for each hypothesis the facts that fired, as sentences with their shares; nothing for a placebo store."""
+        read = [self._claims(hypothesis.text, hypothesis) for hypothesis in hypotheses]
+        claims = np.array([claim for several in read for claim in several], dtype=np.int64).reshape(-1, 3)
+        if self._placebo or not len(claims):
+            return [()] * len(hypotheses)
+        fired = self._fired = self._fired or self._ready()
+        evidence = fired.network.evidence(claims, self._lore)
+        names = list(self._concepts)
+        each = iter(carriers(fired.network, self._lore, self._scale, claims, evidence))
+        return [
+            tuple(_firing(carrier, fired.facts, names) for _ in several for carrier in next(each)) for several in read
+        ]
+
     def absorb(self, experiences: Sequence[Experience]) -> None:
         """Let later groundings build on what was kept.
 
@@ -216,31 +230,18 @@ class StoreGrounder:
         strength, p = each[weakest], p_values(each[weakest], fired.null)
         _, similarity = self.knowledge.near([hypothesis.text for hypothesis, _ in fresh], 1)
         novelty = np.clip(1.0 - similarity[:, 0], 0.0, 1.0)
-        insight = np.flatnonzero(p <= self.alpha)
-        what = self._explained(fired, claims[weakest[insight]], evidence[weakest[insight]])
-        firings = dict(zip(insight.tolist(), what, strict=True))
         return {
             hypothesis.key: Grounding(
                 key=hypothesis.key,
-                standing=Standing.INSIGHT if i in firings else Standing.HALLUCINATION,
+                standing=Standing.INSIGHT if p[i] <= self.alpha else Standing.HALLUCINATION,
                 strength=float(strength[i]),
                 p_value=float(p[i]),
                 novelty=float(novelty[i]),
                 evidence=dict(zip(EVIDENCE, evidence[weakest[i]].tolist(), strict=True)),
-                fired=firings.get(i, ()),
-                reason="" if i in firings else f"fires no more than chance (p = {p[i]:.2f} > {self.alpha:g})",
+                reason="" if p[i] <= self.alpha else f"fires no more than chance (p = {p[i]:.2f} > {self.alpha:g})",
             )
             for i, (hypothesis, _) in enumerate(fresh)
         }
-
-    def _explained(self, fired: _Fired, claims: Ints, evidence: Floats) -> list[tuple[Firing, ...]]:
-        if self._placebo or not len(claims):
-            return [()] * len(claims)
-        names = list(self._concepts)
-        return [
-            tuple(_firing(carrier, fired.facts, names) for carrier in several)
-            for several in carriers(fired.network, self._lore, self._scale, claims, evidence)
-        ]
 
 
 def _firing(carrier: Carrier, facts: Sequence[Fact], names: Sequence[str]) -> Firing:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Spark, Verdict
+from hunch.memory.records import Experience, Firing, Grounding, Hypothesis, Outcome, Spark, Verdict
 
 
 class Sparker(Protocol):
@@ -41,6 +41,10 @@ class Grounder(Protocol):
 
     def ground(self, hypotheses: Sequence[Hypothesis]) -> list[Grounding]:
         """Return one grounding per hypothesis."""
+        ...
+
+    def explain(self, hypotheses: Sequence[Hypothesis]) -> list[tuple[Firing, ...]]:
+        """Return what fired for each hypothesis, what carried most first; empty where nothing did."""
         ...
 
     def absorb(self, experiences: Sequence[Experience]) -> None:

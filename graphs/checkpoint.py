@@ -30,6 +30,7 @@ def serializer() -> JsonPlusSerializer:
 def sqlite_saver(path: Path) -> Iterator[SqliteSaver]:
     """Open the checkpoints of a run."""
     with closing(sqlite3.connect(path, check_same_thread=False, timeout=30)) as connection:
+        connection.execute("PRAGMA auto_vacuum=FULL")  # pruned episodes give their space back
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # experience has a ledger of its own, at FULL
         yield SqliteSaver(connection, serde=serializer())

@@ -16,7 +16,7 @@ from hunch.graphs.keeping import as_draws, as_experiences, figures, weights_afte
 from hunch.graphs.mind import Mind, State
 from hunch.memory.records import Turn
 
-EPISODE = 16
+EPISODE = 4
 """Rounds in one LangGraph thread; a run is a chain of such episodes, so that no thread grows without end."""
 
 Change = dict[str, Any]
@@ -53,7 +53,7 @@ def keep(state: State, runtime: Runtime[Mind]) -> Change:
     """Decide what is kept, and write it down with its reasons."""
     mind, turn = runtime.context, state["turn"]
     turn = turn.model_copy(update={"verdicts": tuple(mind.judge(turn.hypotheses, turn.groundings, turn.outcomes))})
-    new = as_experiences(state["round"], turn)
+    new = as_experiences(state["round"], turn, mind.grounder)
     mind.remember(new, as_draws(state["round"], turn, new))
     samples, kept = state["samples"] + len(turn.hypotheses), state["kept"] + len(new)
     recent = [*state["recent_yield"], len(new) / max(len(turn.hypotheses), 1)][-mind.budget.patience :]

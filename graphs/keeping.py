@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hunch.agent.protocols import Grounder
 from hunch.memory.files import replaced_folder
 from hunch.memory.records import Draw, Experience, Standing, Turn
 
@@ -16,24 +17,25 @@ KEPT_VERSIONS = 2
 """Folders of weights that a run keeps: the last, and the one before in case writing the last was interrupted."""
 
 
-def as_experiences(round: int, turn: Turn) -> list[Experience]:
-    """Return what is kept of a round; of equal claims the first."""
-    kept: dict[str, Experience] = {}
-    for slot, (said, grounding, outcome, verdict) in enumerate(
-        zip(turn.hypotheses, turn.groundings, turn.outcomes, turn.verdicts, strict=True)
-    ):
-        if verdict.keep and said.key not in kept:
-            facts = dict.fromkeys(id for firing in grounding.fired for id in firing.fact_ids)
-            kept[said.key] = Experience(
-                round=round,
-                slot=slot,
-                hypothesis=said,
-                grounding=grounding,
-                outcome=outcome,
-                verdict=verdict,
-                justifications=tuple(facts),
-            )
-    return list(kept.values())
+def as_experiences(round: int, turn: Turn, grounder: Grounder) -> list[Experience]:
+    """Return what is kept of a round, with what fired for it; of equal claims the first."""
+    kept: dict[str, int] = {}
+    for slot, (said, verdict) in enumerate(zip(turn.hypotheses, turn.verdicts, strict=True)):
+        if verdict.keep:
+            kept.setdefault(said.key, slot)
+    fired = grounder.explain([turn.hypotheses[slot] for slot in kept.values()])
+    return [
+        Experience(
+            round=round,
+            slot=slot,
+            hypothesis=turn.hypotheses[slot],
+            grounding=turn.groundings[slot],
+            outcome=turn.outcomes[slot],
+            verdict=turn.verdicts[slot],
+            fired=firings,
+        )
+        for slot, firings in zip(kept.values(), fired, strict=True)
+    ]
 
 
 def as_draws(round: int, turn: Turn, new: list[Experience]) -> list[Draw]:

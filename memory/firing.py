@@ -46,9 +46,7 @@ class Lore:
     @classmethod
     def learned(cls, network: Network, known: Ints, swapped: Ints) -> Lore:
         """Count in a network for known facts, (N, 3), against meaningless claims with the same marginals, (M, 3)."""
-        return cls(
-            Rules.counted(network.walks, 2, known, swapped), Rules.counted(network.walks, 3, known, swapped)
-        )
+        return cls(Rules.counted(network.walks, 2, known, swapped), Rules.counted(network.walks, 3, known, swapped))
 
 
 class Network:

@@ -189,10 +189,8 @@ class Grounding(Record):
     """1 minus the cosine similarity to the nearest stored fact, floored at 0."""
     evidence: dict[str, FiniteFloat] = Field(default_factory=dict)
     """The kinds of evidence behind the strength, by name, before they are added up."""
-    fired: tuple[Firing, ...] = ()
-    """What fired, strongest first; given for insights."""
     reason: str = ""
-    """Why it cannot be grounded, when it cannot."""
+    """Why it is no insight, when it is none."""
 
 
 class Status(StrEnum):
@@ -237,8 +235,13 @@ class Experience(Record):
     grounding: Grounding
     outcome: Outcome
     verdict: Verdict
-    justifications: tuple[str, ...] = ()
-    """Ids of the facts it rests on, those of earlier experience included."""
+    fired: tuple[Firing, ...] = ()
+    """What fired for it, what carried most first."""
+
+    @property
+    def justifications(self) -> tuple[str, ...]:
+        """Ids of the facts it rests on, those of earlier experience included."""
+        return tuple(dict.fromkeys(id for firing in self.fired for id in firing.fact_ids))
 
     @property
     def id(self) -> str:

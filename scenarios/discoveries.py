@@ -37,7 +37,7 @@ def sought(discovery: Discovery, results: Sequence[ArmResult]) -> DiscoveryRow:
     """Return whether and where a run came upon a discovery; the last result is the full loop's."""
     main, key = results[-1], discovery.triple.key
     rank = main.rank(key)
-    fired = main.insights[rank - 1].grounding.fired if rank else ()
+    fired = main.insights[rank - 1].fired if rank else ()
     return DiscoveryRow(
         name=f"{discovery.subject} {discovery.relation.replace('_', ' ')} {discovery.object}",
         citation=discovery.citation,

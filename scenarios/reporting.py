@@ -17,11 +17,11 @@ from rich.table import Table
 
 from hunch.agent.forms import sentence_of
 from hunch.memory.errors import InputError
+from hunch.memory.experience import Archive
 from hunch.memory.files import replace_file
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Fact, Standing
-from hunch.memory.experience import Archive
 from hunch.scenarios.discoveries import Discovery, sought
 from hunch.scenarios.parts import CONTROLS, FULL, observed
 from hunch.scenarios.results import ArmResult, arm_folder, arms_in, keys_of, result_of
@@ -123,7 +123,7 @@ def write(
                 p_value=e.grounding.p_value,
                 novelty=e.grounding.novelty,
                 round=e.round,
-                paths=e.grounding.fired,
+                paths=e.fired,
                 true=None if true is None else e.id in true,
             )
             for rank, e in enumerate(main.insights[:SHOWN], start=1)
