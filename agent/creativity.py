@@ -1,4 +1,7 @@
-"""Creativity of a generator: distinct hypotheses that are coherent and new, per sample (Nagarajan et al., ICML 2025, eq. 1)."""
+"""Creativity of a generator: distinct hypotheses that are coherent and new, per sample.
+
+As in Nagarajan et al. (ICML 2025), eq. 1; what counts as coherent is that the store fires.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ GRID = (Recipe(), Recipe(temperature=1.5, min_p=0.05))
 def creativity_by_firing(
     grounder: Grounder, sparker: Sparker, *, samples: int = 1024, grid: Sequence[Recipe] = GRID, seed: int = 0
 ) -> Creativity:
-    """Return a measure of creativity in which coherent means that the store fires: its best value on the grid, in [0, 1].
+    """Return a measure of creativity: distinct insights per sample, the best value on the grid, in [0, 1].
 
-    Each distinct insight counts ``1 - p``, so that many weak ones do not pass for a few strong. The questions and the random
-    numbers are the same at each call.
+    Each distinct insight counts ``1 - p``, so that many weak ones do not pass for a few strong. The questions and the
+    random numbers are the same at each call.
     """
 
     def creativity(generator: CausalGenerator) -> float:

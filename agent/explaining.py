@@ -1,8 +1,8 @@
 """Which links carried a claim's strength, and how much of it each did.
 
-A kind of evidence contributes ``weight * curve(evidence)`` to the strength. Its contribution is dealt out to what made it up in
-proportion: paths by what they carry times what their relations imply, analogies by similarity. The share of a path is its
-part of all that fired for the claim, as in Hetionet's explanations (Himmelstein et al. 2017).
+A kind of evidence contributes ``weight * curve(evidence)`` to the strength. Its contribution is dealt out to what made
+it up in proportion: paths by what they carry times what their relations imply, analogies by similarity. The share of a
+path is its part of all that fired for the claim, as in Hetionet's explanations (Himmelstein et al. 2017).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ completion. What comes back is untrusted text; it is split and compared, never e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from hunch.memory.records import Fact, Spark, Triple
@@ -38,8 +39,8 @@ class Form(Protocol):
 class TripleForm:
     """Triples as ``>|subject|relation|object``, and asked from the other end as ``<|object|relation|subject``.
 
-    Both orders are learned, so that a question may fix either end: "what does X relieve?" as well as "what relieves X?".
-    A bar within a name is written as a broken bar.
+    Both orders are learned, so that a question may fix either end: "what does X relieve?" as well as "what relieves
+    X?". A bar within a name is written as a broken bar.
     """
 
     def lines(self, text: str, triple: Triple | None) -> list[str]:
@@ -63,10 +64,10 @@ class TripleForm:
         return "|".join(parts)
 
     def read(self, spark: Spark, completion: str) -> tuple[str, Triple | None]:
-        """Return the claim when there are three parts, otherwise the raw text alone."""
+        """Return the claim when there are three parts and what was asked stands in it, otherwise the text alone."""
         said = self.prompt(spark) + completion
         parts = [part.strip().replace("¦", "|") for part in said.split("|")]
-        if len(parts) != 4 or not all(parts):
+        if len(parts) != 4 or not all(parts) or not completion.lstrip().startswith("|"):
             return said.replace("|", " ").strip("<> "), None
         ends = (parts[3], parts[1]) if parts[0] == "<" else (parts[1], parts[3])
         triple = Triple(subject=ends[0], relation=parts[2], object=ends[1])
@@ -95,6 +96,6 @@ class SentenceForm:
         return said or "(nothing)", None
 
 
-def form_for(facts: list[Fact]) -> Form:
+def form_for(facts: Sequence[Fact]) -> Form:
     """Return the form that suits a store: triples where at least half of the facts are triples, otherwise sentences."""
     return TripleForm() if 2 * sum(fact.triple is not None for fact in facts) >= len(facts) else SentenceForm()

@@ -1,7 +1,7 @@
 """Any Hugging Face causal language model as a generator of hypotheses.
 
-The model is given, not built: ``from_pretrained`` loads one from a folder or a hub name, ``hunch.agent.small`` trains one on a
-store's own facts. All sparks of a round go through in the same batches.
+The model is given, not built: ``from_pretrained`` loads one from a folder or a hub name, ``hunch.agent.small`` trains
+one on a store's own facts. All sparks of a round go through in the same batches.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from hunch.agent.forms import Form, SentenceForm
@@ -82,15 +83,18 @@ class CausalGenerator:
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
-            model = AutoModelForCausalLM.from_pretrained(
+            if len(tokenizer) <= len(tokenizer.all_special_ids):
+                raise ValueError("its tokenizer has no vocabulary")
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 path, trust_remote_code=trust_remote_code, use_safetensors=True
-            ).to(device)
-        except (OSError, ValueError, KeyError) as error:
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
                 f"the model is {str(path)!r}, but no causal language model could be loaded from it ({why}); "
                 "give a folder with config.json, tokenizer.json and model.safetensors, or a hub name."
             ) from error
+        model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides `self` from the checker
         return cls(model, tokenizer, form or SentenceForm(), recipe=recipe, most_tokens=most_tokens, batch=batch)
 
     def hallucinate(self, sparks: Sequence[Spark], width: int, rng: np.random.Generator) -> list[Hypothesis]:
@@ -144,6 +148,8 @@ class CausalGenerator:
 
 def encoded_lines(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[int]]:
     """Return the token ids of training lines, with start (where the tokenizer has one) and end tokens."""
+    if not lines:
+        return []  # a fast tokenizer raises on an empty batch
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     rows = tokenizer(list(lines), add_special_tokens=False)["input_ids"]
     return [[*start, *row, tokenizer.eos_token_id] for row in rows]

@@ -1,10 +1,10 @@
 """Grounding in a store: which facts and paths a hypothesis fires, how strongly, and what that makes of it.
 
-A hypothesis is read as one or more claims (subject, relation, object) among the store's concepts: a triple exactly, through
-aliases; free text through the concepts that it names. What a stored fact entails is *recall*: symbols decide that, not a
-distance. What is new is fired through the network of facts (``hunch.memory.firing``); its strength is compared with
-meaningless claims (``hunch.memory.calibration``), and at ``p <= alpha`` it is an *insight*, otherwise a *hallucination*.
-A text of several claims is as strong as the weakest of them.
+A hypothesis is read as one or more claims (subject, relation, object) among the store's concepts: a triple exactly,
+through aliases; free text through the concepts that it names. What a stored fact entails is *recall*: symbols decide
+that, not a distance. What is new is fired through the network of facts (``hunch.memory.firing``); its strength is
+compared with meaningless claims (``hunch.memory.calibration``), and at ``p <= alpha`` it is an *insight*, otherwise a
+*hallucination*. A text of several claims is as strong as the weakest of them.
 
 Experience joins the network with a weight below 1 and never counts when the evidence is weighed, so that the agent
 cannot talk itself into a belief.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from hunch.memory.calibration import fit_scale, learn_lore, p_values, shuffled, 
 from hunch.memory.errors import InputError
 from hunch.memory.firing import EVIDENCE, Network
 from hunch.memory.knowledge import Knowledge
-from hunch.memory.links import Floats, Ints, Links
+from hunch.memory.links import Floats, Links
 from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Standing, folded
 
 FEWEST = 10
@@ -33,7 +34,7 @@ NULL = 10_000
 
 
 def as_fact(experience: Experience, trust: float) -> Fact:
-    """Return a kept hypothesis as a fact of its own kind: its weight falls with its p-value and stays below ``trust``."""
+    """Return a kept hypothesis as a fact of its own kind, weighing at most ``trust`` and less as its p-value rises."""
     return Fact(
         text=experience.hypothesis.text,
         triple=experience.hypothesis.triple,
@@ -60,8 +61,10 @@ class StoreGrounder:
         knowledge: the store.
         alpha: significance level: the share of meaningless hypotheses that may pass as insights.
         seed: of the null and of what is hidden when the evidence is weighed.
-        trust: the most that a kept insight weighs, against 1 for an observed fact; 0 keeps experience out of the network.
-        placebo: fire through shuffled links instead (same marginals, meaning destroyed); recall still uses the true facts.
+        trust: the most that a kept insight weighs, against 1 for an observed fact; 0 keeps experience out of the
+            network.
+        placebo: fire through shuffled links instead (same marginals, meaning destroyed); recall still uses the true
+            facts.
 
     Raises:
         InputError: if the store holds too little to compare with.
@@ -86,15 +89,15 @@ class StoreGrounder:
         self._observed = len(self._rows)
         if self._observed < FEWEST:
             raise InputError(
-                f"the store holds {len(observed)} facts with {self._observed} links between concepts, but at least {FEWEST} links are "
-                "needed to tell meaning from chance; import more facts (`hunch facts import`)."
+                f"the store holds {len(observed)} facts with {self._observed} links between concepts, but at least "
+                f"{FEWEST} links are needed to tell meaning from chance; import more facts (`hunch facts import`)."
             )
         rng = np.random.default_rng([seed, 0])
         self._base = shuffled(self._links(), rng) if placebo else self._links()
         self._scale = fit_scale(self._base, rng)
         self._lore = learn_lore(Network(self._base), rng)
         self._fired: _Fired | None = None
-        self._pending = 0
+        self._firing = self._observed  # how many links are in the network; the rest wait for it to be made anew
         self._seen: dict[str, Grounding] = {}
 
     def ground(self, hypotheses: Sequence[Hypothesis]) -> list[Grounding]:
@@ -104,7 +107,7 @@ class StoreGrounder:
         return [self._seen[h.key] for h in hypotheses]
 
     def explain(self, hypotheses: Sequence[Hypothesis]) -> list[tuple[Firing, ...]]:
-        """Return for each hypothesis the facts that fired, as sentences with their shares; nothing for a placebo store."""
+        """Return for each hypothesis the facts that fired, with their shares; nothing for a placebo store."""
         read = [self._claims(hypothesis.text, hypothesis) for hypothesis in hypotheses]
         claims = np.array([claim for several in read for claim in several], dtype=np.int64).reshape(-1, 3)
         if self._placebo or not len(claims):
@@ -120,20 +123,21 @@ class StoreGrounder:
     def absorb(self, experiences: Sequence[Experience]) -> None:
         """Let later groundings build on what was kept.
 
-        The network is made anew when the links have grown by a tenth since it last was, so that its state follows from the
-        experiences and their order alone.
+        The network is made anew when the links have grown by a tenth since it last was, counted experience by
+        experience, so that its state follows from the experiences and their order alone, however they come in batches.
         """
         facts = [as_fact(experience, self._trust) for experience in experiences]
         for experience, fact in zip(experiences, facts, strict=True):
             self._seen[experience.id] = _recall(experience.id, fact)
         if not self._trust:
             return
-        before = len(self._rows)
-        self._link(facts)
-        self._pending += len(self._rows) - before
-        if self._pending >= 0.1 * before:
-            self._pending = 0
-            self._fired = self._ready()
+        before = self._firing
+        for fact in facts:
+            self._link([fact])
+            if len(self._rows) >= 1.1 * self._firing:
+                self._firing = len(self._rows)
+        if self._firing > before:
+            self._fired = None
             self._seen = {key: seen for key, seen in self._seen.items() if seen.standing is Standing.RECALL}
 
     # Reading
@@ -157,7 +161,7 @@ class StoreGrounder:
         numbers = [self._concepts[name] for name in dict.fromkeys(named) if name in self._concepts]
         relation = self._stated(text)
         if isinstance(said, Hypothesis):
-            return [(a, relation, b) for a, b in zip(numbers, numbers[1:], strict=False)]
+            return [(a, relation, b) for a, b in pairwise(numbers)]
         return [(a, relation, b) for i, a in enumerate(numbers[:6]) for b in numbers[i + 1 : 6]]
 
     def _concept(self, name: str) -> int | None:
@@ -181,7 +185,7 @@ class StoreGrounder:
         return Links(rows[:, 0], rows[:, 1], rows[:, 2], weight, len(self._concepts), len(self._relations))
 
     def _ready(self) -> _Fired:
-        links = self._links()
+        links = self._links().take(np.arange(self._firing))
         if self._placebo:
             kept = links.take(np.arange(self._observed, len(links)))
             links = Links(
@@ -195,7 +199,7 @@ class StoreGrounder:
         rng = np.random.default_rng([self._seed, 1])
         network = Network(links)
         null = self._scale.strength(network.evidence(swaps(self._base, rng, NULL), self._lore))
-        return _Fired(network, np.sort(null), tuple(self._facts))
+        return _Fired(network, np.sort(null), tuple(self._facts[: self._firing]))
 
     def _ground(self, hypotheses: Sequence[Hypothesis]) -> dict[str, Grounding]:
         """Ground hypotheses of distinct keys."""

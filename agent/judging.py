@@ -12,8 +12,8 @@ def keep_insights(
 ) -> list[Verdict]:
     """Keep insights that no environment refuted; the environment outranks the store.
 
-    What an environment confirms is kept even if the store does not fire, unless it was known. The reward is how far the p-value
-    lies below 1, or the environment's score where it decided.
+    What an environment confirms is kept even if the store does not fire, unless it was known. The reward is how far the
+    p-value lies below 1, or the environment's score where it decided.
     """
     return [_verdict(grounding, outcome) for grounding, outcome in zip(groundings, outcomes, strict=True)]
 

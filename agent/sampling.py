@@ -1,20 +1,23 @@
 """Sampling from a causal language model: cut the support, then heat it, then draw.
 
-``transformers.generate`` is not used: its order (heat, then cut) kills wild samplers by T = 2, it has no log-probability of the
-distribution drawn from, and ``top_k`` is 50 unless set to 0. The truncations themselves are transformers' own.
+``transformers.generate`` is not used: its order (heat, then cut) kills wild samplers by T = 2, it has no
+log-probability of the distribution drawn from, and ``top_k`` is 50 unless set to 0. The truncations themselves are
+transformers' own.
 
-One uniform number a row is drawn and looked up in the cumulative distribution (inverse-CDF sampling): one draw per token,
-the same on every machine for the same ``torch.Generator``.
+One uniform number a row is drawn and looked up in the cumulative distribution (inverse-CDF sampling): one draw per
+token, the same on every machine for the same ``torch.Generator``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, MinPLogitsWarper, PreTrainedModel, TopKLogitsWarper, TopPLogitsWarper
 
+from hunch.memory.errors import InputError
 from hunch.memory.records import Recipe
 
 
@@ -79,8 +82,17 @@ def sample(
         end: the end-of-sequence token.
         pad: what follows it.
         generator: a CPU generator; the only source of randomness.
+
+    Raises:
+        InputError: if a prompt leaves no room for a token.
     """
-    model.eval()
+    places = getattr(model.config, "max_position_embeddings", None) or most + prompts.size(1)
+    if prompts.size(1) >= places:
+        raise InputError(
+            f"the longest prompt has {prompts.size(1)} tokens, but the model has room for {places}, and at least one "
+            "must be left to draw; shorten the question."
+        )
+    model.train(False)
     cuts = truncation(recipe)
     count, device = len(prompts), prompts.device
     open_rows = torch.ones(count, dtype=torch.bool, device=device)
@@ -88,12 +100,11 @@ def sample(
     lengths = torch.zeros(count, dtype=torch.long, device=device)
     drawn: list[Tensor] = []
     step, position, cache = prompts, (mask.cumsum(-1) - 1).clamp(min=0), None
-    places = getattr(model.config, "max_position_embeddings", None) or most + prompts.size(1)
     for _ in range(min(most, places - prompts.size(1))):
         out = model(input_ids=step, attention_mask=mask, position_ids=position, past_key_values=cache, use_cache=True)
         cache = out.past_key_values
         logits = out.logits[:, -1].float()
-        wild = torch.log_softmax(cuts(prompts, logits) / recipe.temperature, -1)
+        wild = torch.log_softmax(cuts(cast(torch.LongTensor, prompts), logits) / recipe.temperature, -1)
         chance = wild.exp()
         token = torch.where(open_rows, draw(chance, generator), pad)
         at = token.unsqueeze(-1)

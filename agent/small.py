@@ -1,12 +1,14 @@
 """The embedded generator: a small transformer trained from scratch on the store's own facts.
 
-Its size follows the corpus (0.1 to 10 M parameters). Names of things are single tokens while there are at most ``ATOMS`` of
-them, so a triple is three tokens long; beyond that, and for sentences, byte-pair pieces are learned (`tokenizers`).
+Its size follows the corpus (0.1 to 10 M parameters). Names of things are single tokens while there are at most
+``ATOMS`` of them, so a triple is three tokens long; beyond that, and for sentences, byte-pair pieces are learned
+(`tokenizers`).
 
 It is trained until its creativity peaks, not until its loss is lowest: a small model soon knows its facts by heart, and
 what it then says is memory (mini sibling task: creativity 0.505 at 31 epochs, 0.039 at 205, while coherence rises).
-Creativity is measured as in Nagarajan et al. (ICML 2025), eq. 1: distinct hypotheses that are coherent and not memorised, per
-sample, on a fixed grid of samplers. What counts as coherent is handed in; usually it is that the store fires.
+Creativity is measured as in Nagarajan et al. (ICML 2025), eq. 1: distinct hypotheses that are coherent and not
+memorised, per sample, on a fixed grid of samplers. What counts as coherent is handed in; usually it is that the store
+fires.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ def small_tokenizer(lines: Sequence[str], *, atoms: bool) -> PreTrainedTokenizer
         )
         tokenizer.train_from_iterator(lines, trainer)
     start = None if atoms else END  # a triple begins with its direction, a sentence needs something to begin after
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         tokenizer_object=tokenizer, bos_token=start, eos_token=END, clean_up_tokenization_spaces=False
     )
 
@@ -217,7 +219,7 @@ def _epoch(
     for at in range(0, len(order), batch):
         loss = next_token_loss(model, [rows[i] for i in order[at : at + batch]], end).mean()
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         total += loss.item() * len(order[at : at + batch])

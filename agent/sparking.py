@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hunch.memory.errors import InputError
 from hunch.memory.knowledge import Knowledge
-from hunch.memory.records import Spark
+from hunch.memory.records import Fact, Spark
 
 
 class OpenQuestions:
-    """Asks about one end of a random fact: "what lowers X?", "X lowers what?"; of sentences, to go on from their beginning.
+    """Asks about one end of a random fact: "what lowers X?", "X lowers what?".
 
-    The facts are only where the questions come from; the answer on record is recall, not insight. Only observed facts are asked about.
+    Of a sentence it asks to go on from its beginning. The facts are only where the questions come from; the answer on
+    record is recall, not insight. Only observed facts are asked about.
 
     Args:
         knowledge: the store.
-        relations: ask about these relations only, each as often as the others; all, as often as they occur, when empty.
-        subject_open: share of questions that leave the subject open; the others leave the object open.
+        relations: relations to ask about, with how often; all, as often as they occur, when empty.
+        evenly: ask about each thing that stands in a relation as often as about any other, instead of as often as facts
+            name it.
     """
 
-    def __init__(self, knowledge: Knowledge, relations: Collection[str] = (), *, subject_open: float = 0.5) -> None:
+    def __init__(
+        self, knowledge: Knowledge, relations: Mapping[str, float] | None = None, *, evenly: bool = False
+    ) -> None:
         facts = [fact for fact in knowledge.facts() if fact.experience_id is None]
-        self._groups = [
-            [fact for fact in facts if fact.triple and fact.triple.relation == relation] for relation in relations
-        ] or [facts]
-        empty = [relation for relation, group in zip(relations, self._groups, strict=False) if not group]
+        asked = relations or {}
+        groups = [[f for f in facts if f.triple and f.triple.relation == relation] for relation in asked] or [facts]
+        empty = [relation for relation, group in zip(asked, groups, strict=False) if not group]
         if empty or not facts:
             raise InputError(
                 f"there is no fact to ask about{f' with relation {empty[0]!r}' if empty else ''}; import facts first."
             )
-        self._subject_open = subject_open
+        share = np.array(list(asked.values()) or [1.0], dtype=float)
+        self._share = share / share.sum()
+        # per group: facts whose object is given (its subject is open), and facts whose subject is given
+        self._given = [
+            (_one_each(group, "object"), _one_each(group, "subject")) if evenly else (group, group) for group in groups
+        ]
 
     def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        """Return ``n`` questions."""
-        group = rng.integers(len(self._groups), size=n)
-        place, side = rng.random(n), rng.random(n) < self._subject_open
-        return [self._spark(int(g), float(u), bool(open_)) for g, u, open_ in zip(group, place, side, strict=True)]
+        """Return ``n`` questions; half of them leave the subject open, the others the object."""
+        group = rng.choice(len(self._given), size=n, p=self._share)
+        place, side = rng.random(n), rng.random(n) < 0.5
+        return [
+            _spark(self._given[g][s], float(u), bool(s == 0))
+            for g, u, s in zip(group, place, side.astype(int), strict=True)
+        ]
 
-    def _spark(self, group: int, place: float, subject_open: bool) -> Spark:
-        facts = self._groups[group]
-        fact = facts[int(place * len(facts))]
-        if fact.triple is None:
-            words = fact.text.split()
-            return Spark(prompt=" ".join(words[: 1 + int(3 * place * len(facts) % 3)]))
-        relation = fact.triple.relation
-        words = relation.replace("_", " ")
-        if subject_open:
-            return Spark(prompt=f"What {words} {fact.triple.object}?", relation=relation, object=fact.triple.object)
-        return Spark(prompt=f"{fact.triple.subject} {words}", relation=relation, subject=fact.triple.subject)
+
+def _one_each(facts: Sequence[Fact], end: str) -> list[Fact]:
+    """Return one fact for each thing at an end; sentences as they are."""
+    return list({getattr(fact.triple, end) if fact.triple else fact.text: fact for fact in facts}.values())
+
+
+def _spark(facts: Sequence[Fact], place: float, subject_open: bool) -> Spark:
+    fact = facts[int(place * len(facts))]
+    if fact.triple is None:
+        beginning = fact.text.split()[: 1 + int(3 * place * len(facts) % 3)]
+        return Spark(prompt=" ".join(beginning))
+    relation = fact.triple.relation
+    verb = relation.replace("_", " ")
+    if subject_open:
+        return Spark(prompt=f"What {verb} {fact.triple.object}?", relation=relation, object=fact.triple.object)
+    return Spark(prompt=f"{fact.triple.subject} {verb}", relation=relation, subject=fact.triple.subject)

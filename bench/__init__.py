@@ -1,1 +1,1 @@
-"""Measurements: each prints its figures and writes them as JSON."""
+"""Measurements: `python -m bench demo --json out.json` and `python -m bench discover --data FOLDER --json out.json`."""

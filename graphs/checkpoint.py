@@ -12,6 +12,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from hunch.memory import records
+from hunch.memory.errors import InputError
 
 RECORDS = tuple(
     (records.__name__, name)
@@ -28,12 +29,26 @@ def serializer() -> JsonPlusSerializer:
 
 @contextmanager
 def sqlite_saver(path: Path) -> Iterator[SqliteSaver]:
-    """Open the checkpoints of a run."""
+    """Open the checkpoints of a run.
+
+    What a step had handed over before an interruption, but no checkpoint holds, is forgotten: the step runs again, for
+    its changes to live parts (weights, the store's network) are gone with the process.
+
+    Raises:
+        InputError: if ``path`` is no file of checkpoints.
+    """
     with closing(sqlite3.connect(path, check_same_thread=False, timeout=30)) as connection:
-        connection.execute("PRAGMA auto_vacuum=FULL")  # pruned episodes give their space back
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # experience has a ledger of its own, at FULL
-        yield SqliteSaver(connection, serde=serializer())
+        saver = SqliteSaver(connection, serde=serializer())
+        try:
+            connection.execute("PRAGMA auto_vacuum=FULL")  # pruned episodes give their space back
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")  # experience has a ledger of its own, at FULL
+            saver.setup()
+            with connection:
+                connection.execute("DELETE FROM writes WHERE channel NOT IN ('__interrupt__', '__resume__')")
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{path} cannot be used for checkpoints ({error}); give another folder.") from error
+        yield saver
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The central loop, on one page: spark, hallucinate, ground, verify, keep, reinforce, and wake again.
 
-Each node takes the state and the live parts and returns what changed. Only ``keep`` writes experience and only ``reinforce`` changes
-weights; both may run again after an interruption and change nothing the second time.
+Each node takes the state and the live parts and returns what changed. Only ``keep`` writes experience and only
+``reinforce`` changes weights; both may run again after an interruption and change nothing the second time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from hunch.graphs.keeping import as_draws, as_experiences, figures, weights_after
+from hunch.graphs.keeping import as_draws, as_experiences, figures, verified, weights_after
 from hunch.graphs.mind import Mind, State
 from hunch.memory.records import Turn
 
@@ -25,7 +25,7 @@ Change = dict[str, Any]
 def spark(state: State, runtime: Runtime[Mind]) -> Change:
     """Ask the open questions of this round."""
     mind = runtime.context
-    sparks = mind.sparker.sparks(mind.rng(state["round"], 0), mind.budget.sparks)
+    sparks = mind.sparker.sparks(mind.rng(state["round"], 0), mind.budget.questions(state))
     return {"turn": Turn(sparks=tuple(sparks), started=time.time())}
 
 
@@ -44,17 +44,16 @@ def ground(state: State, runtime: Runtime[Mind]) -> Change:
 
 def verify(state: State, runtime: Runtime[Mind]) -> Change:
     """Let the environment confirm or refute."""
-    mind, turn = runtime.context, state["turn"]
-    asked = [spark for spark in turn.sparks for _ in range(mind.budget.width)]
-    return {"turn": turn.model_copy(update={"outcomes": tuple(mind.environment.verify(asked, turn.hypotheses))})}
+    turn = state["turn"]
+    return {"turn": turn.model_copy(update={"outcomes": tuple(verified(runtime.context.environment, turn))})}
 
 
 def keep(state: State, runtime: Runtime[Mind]) -> Change:
     """Decide what is kept, and write it down with its reasons."""
     mind, turn = runtime.context, state["turn"]
     turn = turn.model_copy(update={"verdicts": tuple(mind.judge(turn.hypotheses, turn.groundings, turn.outcomes))})
-    new = as_experiences(state["round"], turn, mind.grounder)
-    mind.remember(new, as_draws(state["round"], turn, new))
+    new = as_experiences(state["round"], turn, mind)
+    mind.remember(state["round"], new, as_draws(state["round"], turn, new))
     samples, kept = state["samples"] + len(turn.hypotheses), state["kept"] + len(new)
     recent = [*state["recent_yield"], len(new) / max(len(turn.hypotheses), 1)][-mind.budget.patience :]
     return {"turn": turn, "samples": samples, "kept": kept, "recent_yield": recent}
@@ -62,8 +61,9 @@ def keep(state: State, runtime: Runtime[Mind]) -> Change:
 
 def reinforce(state: State, runtime: Runtime[Mind]) -> Change:
     """Let the generator learn from what was kept, and close the round."""
-    learned = weights_after(state["round"], runtime.context)
-    seconds = state["seconds"] + max(time.time() - state["turn"].started, 0.0)
+    mind = runtime.context
+    learned = weights_after(state["round"], mind)
+    seconds = state["seconds"] + max(time.time() - max(state["turn"].started, mind.woken), 0.0)
     runtime.stream_writer(figures(state, learned, seconds))
     return {"turn": Turn(), "round": state["round"] + 1, "seconds": seconds}
 
@@ -71,7 +71,7 @@ def reinforce(state: State, runtime: Runtime[Mind]) -> Change:
 def wake(state: State, runtime: Runtime[Mind]) -> Literal["spark", "__end__"]:
     """Go on to the next round, unless the budget is spent or the episode is full."""
     over = runtime.context.budget.spent(state) or state["round"] % EPISODE == 0
-    return END if over else "spark"
+    return "__end__" if over else "spark"
 
 
 def build_cycle() -> StateGraph[State, Mind, State, State]:

@@ -1,14 +1,20 @@
-"""What the nodes ``keep`` and ``reinforce`` do, apart from deciding."""
+"""What the nodes ``verify``, ``keep`` and ``reinforce`` do, apart from deciding."""
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hunch.agent.protocols import Grounder
+from langgraph.errors import GraphBubbleUp
+
+from hunch.agent.protocols import Environment
+from hunch.memory.errors import HunchError
 from hunch.memory.files import replaced_folder
-from hunch.memory.records import Draw, Experience, Standing, Turn
+from hunch.memory.records import Draw, Experience, Outcome, Standing, Status, Turn
 
 if TYPE_CHECKING:
     from hunch.graphs.mind import Mind, State
@@ -16,14 +22,43 @@ if TYPE_CHECKING:
 KEPT_VERSIONS = 2
 """Folders of weights that a run keeps: the last, and the one before in case writing the last was interrupted."""
 
+log = logging.getLogger(__name__)
 
-def as_experiences(round: int, turn: Turn, grounder: Grounder) -> list[Experience]:
-    """Return what is kept of a round, with what fired for it; of equal claims the first."""
-    kept: dict[str, int] = {}
+
+def verified(environment: Environment, turn: Turn) -> list[Outcome]:
+    """Return what an environment says of a round's hypotheses; where it fails, that it failed.
+
+    This is the boundary to other people's verifiers: an exception there is the outcome ``error`` of the whole batch.
+
+    Raises:
+        HunchError: if there is not one outcome for each hypothesis.
+    """
+    width = len(turn.hypotheses) // max(len(turn.sparks), 1)
+    asked = [spark for spark in turn.sparks for _ in range(width)]
+    try:
+        outcomes = list(environment.verify(asked, turn.hypotheses))
+    except GraphBubbleUp:  # how LangGraph pauses a graph to ask a person
+        raise
+    except Exception as error:  # the boundary: a user's verifier may raise anything
+        log.warning("the environment failed on %d hypotheses", len(turn.hypotheses), exc_info=error)
+        said = f"{type(error).__name__}: {error}"
+        return [Outcome(status=Status.ERROR, error=said)] * len(turn.hypotheses)
+    if len(outcomes) != len(turn.hypotheses):
+        raise HunchError(
+            f"{type(environment).__name__}.verify returned {len(outcomes)} outcomes for {len(turn.hypotheses)} "
+            "hypotheses, but outcome i belongs to hypothesis i; return one for each."
+        )
+    return outcomes
+
+
+def as_experiences(round: int, turn: Turn, mind: Mind) -> list[Experience]:
+    """Return what is kept of a round, with what fired for it; of equal claims, over all rounds, the first."""
+    slots: dict[str, int] = {}
     for slot, (said, verdict) in enumerate(zip(turn.hypotheses, turn.verdicts, strict=True)):
-        if verdict.keep:
-            kept.setdefault(said.key, slot)
-    fired = grounder.explain([turn.hypotheses[slot] for slot in kept.values()])
+        before = mind.kept.get(said.key)
+        if verdict.keep and (before is None or before.round >= round):
+            slots.setdefault(said.key, slot)
+    fired = mind.grounder.explain([turn.hypotheses[slot] for slot in slots.values()])
     return [
         Experience(
             round=round,
@@ -34,7 +69,7 @@ def as_experiences(round: int, turn: Turn, grounder: Grounder) -> list[Experienc
             verdict=turn.verdicts[slot],
             fired=firings,
         )
-        for slot, firings in zip(kept.values(), fired, strict=True)
+        for slot, firings in zip(slots.values(), fired, strict=True)
     ]
 
 
@@ -69,23 +104,31 @@ def weights_folder(root: Path, round: int) -> Path:
 
 
 def weights_after(round: int, mind: Mind) -> dict[str, float]:
-    """Learn from a round, or load what was learned when the round was interrupted after it."""
+    """Learn from a round, or load what was learned when the round was interrupted after it; return the figures."""
     if mind.learner is None:
         return {}
     done = None if mind.weights is None else weights_folder(mind.weights, round)
     if done is not None and done.exists():
         mind.learner.load(done)
-        return {}
-    everything = mind.archive.before(round + 1)
+        return dict(json.loads((done / "learned.json").read_text()))
+    kept = mind.kept.values()
     learned = mind.learner.learn(
-        [e for e in everything if e.round == round], [e for e in everything if e.round < round], mind.rng(round, 2)
+        [e for e in kept if e.round == round], [e for e in kept if e.round < round], mind.rng(round, 2)
     )
     if done is not None:
         with replaced_folder(done) as fresh:
             mind.learner.save(fresh)
-        for old in sorted(done.parent.glob("after-round-*"))[:-KEPT_VERSIONS]:
-            shutil.rmtree(old)
+            (fresh / "learned.json").write_text(json.dumps(learned))
+        _prune(done.parent)
     return learned
+
+
+def _prune(weights: Path) -> None:
+    """Remove all but the last versions, and what an interrupted writer left."""
+    versions = sorted(weights.glob("after-round-*"))
+    whole = [folder for folder in versions if re.fullmatch(r"after-round-\d+", folder.name)]
+    for folder in set(versions) - set(whole[-KEPT_VERSIONS:]):
+        shutil.rmtree(folder)
 
 
 def figures(state: State, learned: dict[str, float], seconds: float) -> dict[str, Any]:
@@ -97,15 +140,11 @@ def figures(state: State, learned: dict[str, float], seconds: float) -> dict[str
         "round": state["round"],
         "samples": state["samples"],
         "kept": state["kept"],
-        "seconds": round_to(seconds),
+        "seconds": round(seconds, 3),
         "acceptance": sum(verdict.keep for verdict in turn.verdicts) / count,
         "uniqueness": len({said.key for said in turn.hypotheses}) / count,
         "novel": new / count,
+        "errors": sum(outcome.status is Status.ERROR for outcome in turn.outcomes) / count,
         "entropy_nats": sum(said.entropy_nats for said in turn.hypotheses) / count,
         **learned,
     }
-
-
-def round_to(value: float) -> float:
-    """Return ``value`` to three decimals."""
-    return round(value, 3)

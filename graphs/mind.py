@@ -1,13 +1,13 @@
-"""What a run is made of: the live parts, the budget, and what a checkpoint may hold.
+"""What a run is made of: the live parts, and what they know of the run so far.
 
-``State`` holds numbers and records; ``Mind`` holds what cannot be saved: models, stores, connections. It is handed to the
-nodes as LangGraph's runtime context and is never checkpointed.
+``State`` holds numbers and records; ``Mind`` holds what cannot be saved: models, stores, connections. It is handed to
+the nodes as LangGraph's runtime context and is never checkpointed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TypedDict
@@ -18,56 +18,26 @@ from hunch.agent.grounding import StoreGrounder, as_fact
 from hunch.agent.judging import keep_insights
 from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, Sparker
 from hunch.agent.sparking import OpenQuestions
+from hunch.graphs.budget import Budget
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Spark, Turn
 
 
 class State(TypedDict):
-    """What a checkpoint may hold: counters and one round's records. No tensors, no numpy scalars, nothing that grows."""
+    """What a checkpoint may hold: counters and one round's records. No tensors, no numpy scalars, no growth."""
 
     round: int
     samples: int
     kept: int
     seconds: float
+    """Spent in finished rounds, over all sessions of the run."""
     recent_yield: list[float]
     """Kept per sample in the last rounds, at most ``Budget.patience`` of them."""
     turn: Turn
 
 
 START_STATE = State(round=0, samples=0, kept=0, seconds=0.0, recent_yield=[], turn=Turn())
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When a run stops, and how much one round draws."""
-
-    samples: int = 10_000
-    """Stop after this many hypotheses."""
-    sparks: int = 50
-    """Open questions in a round."""
-    width: int = 4
-    """Hypotheses per question."""
-    rounds: int | None = None
-    """Stop after this many rounds."""
-    seconds: float | None = None
-    """Stop after the round in which this much time was spent, over all sessions of the run."""
-    least_yield: float = 0.0
-    """Stop when fewer were kept per sample over the last ``patience`` rounds."""
-    patience: int = 10
-
-    def spent(self, state: State) -> str | None:
-        """Return why the run is over; None while it is not."""
-        if state["samples"] >= self.samples:
-            return f"{state['samples']} samples drawn"
-        if self.rounds is not None and state["round"] >= self.rounds:
-            return f"{state['round']} rounds done"
-        if self.seconds is not None and state["seconds"] >= self.seconds:
-            return f"{state['seconds']:.0f} seconds spent"
-        recent = state["recent_yield"]
-        if len(recent) >= self.patience and sum(recent) / len(recent) < self.least_yield:
-            return f"yield below {self.least_yield:g} over {self.patience} rounds"
-        return None
 
 
 class Unverified:
@@ -78,44 +48,86 @@ class Unverified:
         return [Outcome()] * len(hypotheses)
 
 
-@dataclass
+@dataclass(init=False, eq=False)
 class Mind:
     """The live parts of a run. Only knowledge and a generator must be given; what is left out is made for them.
 
     Raises:
-        InputError: if the knowledge is too small to ground anything in.
+        InputError: if the knowledge is too small to ask about or to ground anything in.
     """
 
     knowledge: Knowledge
+    """The store; its ledger takes the experience too."""
     generator: Generator
-    grounder: Grounder | None = None
-    sparker: Sparker | None = None
-    environment: Environment = field(default_factory=Unverified)
-    judge: Judge = keep_insights
-    learner: Learner | None = None
-    budget: Budget = field(default_factory=Budget)
-    seed: int = 0
-    trust: float = 0.3
-    """The most a kept insight weighs in the store, against 1 for an observed fact."""
+    grounder: Grounder
+    """Fires through the store when left out."""
+    sparker: Sparker
+    """Asks about the store's own facts when left out."""
+    environment: Environment
+    """Decides nothing when left out."""
+    judge: Judge
+    learner: Learner | None
+    """Without one the generator stays as it is."""
+    budget: Budget
+    seed: int
+    """Of everything random."""
+    trust: float
+    """The most that a kept insight weighs in the store, against 1 for an observed fact."""
 
-    def __post_init__(self) -> None:
-        self.archive = Archive(self.knowledge.ledger)
-        if self.sparker is None:
-            self.sparker = OpenQuestions(self.knowledge)
-        if self.grounder is None:
-            self.grounder = StoreGrounder(self.knowledge, seed=self.seed, trust=self.trust)
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        generator: Generator,
+        *,
+        grounder: Grounder | None = None,
+        sparker: Sparker | None = None,
+        environment: Environment | None = None,
+        judge: Judge = keep_insights,
+        learner: Learner | None = None,
+        budget: Budget | None = None,
+        seed: int = 0,
+        trust: float = 0.3,
+    ) -> None:
+        self.knowledge = knowledge
+        self.generator = generator
+        self.sparker = sparker or OpenQuestions(knowledge)
+        self.grounder = grounder or StoreGrounder(knowledge, seed=seed, trust=trust)
+        self.environment = environment or Unverified()
+        self.judge = judge
+        self.learner = learner
+        self.budget = budget or Budget()
+        self.seed = seed
+        self.trust = trust
+        self.archive = Archive(knowledge.ledger)
         self.weights: Path | None = None
+        """Folder of the weights that the run learned; None for a run without a folder."""
+        self.woken = 0.0
+        """When this session of the run began, in seconds since 1970; the time before it was not spent on the run."""
+        self.kept: dict[str, Experience] = {}
+        """What was kept in the rounds that the grounder has absorbed, by content id."""
+        self._absorbed = 0  # the rounds below this
 
-    def remember(self, new: Sequence[Experience], draws: Sequence[Draw]) -> None:
-        """Write a round's keeps and samples to the ledger, and let the store grow by what was kept."""
-        self.archive.commit(new, draws)
-        self.knowledge.add([as_fact(experience, self.trust) for experience in new])
-        self.grounder.absorb(new)
+    def remember(self, round: int, new: Sequence[Experience], draws: Sequence[Draw]) -> None:
+        """Write a round's keeps and samples to the ledger, and let the store grow by what was kept; all or none."""
+        with self.knowledge.ledger.transaction():
+            self.archive.commit(new, draws)
+            self.knowledge.add([as_fact(experience, self.trust) for experience in new])
+        if round >= self._absorbed:
+            self._absorb(round, new)
 
     def recall(self, before_round: int) -> None:
-        """Let the grounder absorb, round by round as it first did, what was kept before."""
-        for _, kept in groupby(self.archive.before(before_round), key=lambda experience: experience.round):
-            self.grounder.absorb(list(kept))
+        """Let the grounder absorb, round by round as it first did, what was kept before, if it has not done so."""
+        if before_round <= self._absorbed:
+            return
+        past = [experience for experience in self.archive.before(before_round) if experience.round >= self._absorbed]
+        for round, kept in groupby(past, key=lambda experience: experience.round):
+            self._absorb(round, list(kept))
+        self._absorbed = before_round
+
+    def _absorb(self, round: int, new: Sequence[Experience]) -> None:
+        self.grounder.absorb(new)
+        self.kept |= {experience.id: experience for experience in new}
+        self._absorbed = round + 1
 
     def rng(self, round: int, purpose: int) -> np.random.Generator:
         """Return the random numbers of one purpose in one round: the same whenever, and however often, it is asked."""

@@ -1,12 +1,14 @@
 """How strong is strong: the null, the weights of the evidence, p-values.
 
-The null is made of meaningless claims with the marginals of real ones: subject and relation of one known fact, object of
-another fact of the same relation. The kinds of evidence add up with non-negative weights, fitted on the store itself: a share
-of the known facts is hidden from the network and told apart from such swaps (logistic regression; no labels, and nothing that
-the store does not hold). The sum is the *strength*: log-odds of a hidden known fact against a swap, the same scale for all.
+The null is made of meaningless claims with the marginals of real ones: subject and relation of one known fact, object
+of another fact of the same relation. The kinds of evidence add up with non-negative weights, fitted on the store
+itself: a share of the known facts is hidden from the network and told apart from such swaps (logistic regression; no
+labels, and nothing that the store does not hold). The sum is the *strength*: log-odds of a hidden known fact against a
+swap, the same scale for all.
 
-A p-value is conformal (Vovk et al. 2005): ``(1 + #{null >= strength}) / (1 + #null)``. For a claim that is itself a swap it is
-uniform, so a gate at ``p <= alpha`` lets a share alpha of meaningless claims through. Thresholds come from the null alone.
+A p-value is conformal (Vovk et al. 2005): ``(1 + #{null >= strength}) / (1 + #null)``. For a claim that is itself a
+swap it is uniform, so a gate at ``p <= alpha`` lets a share alpha of meaningless claims through. Thresholds come from
+the null alone.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ def swaps(links: Links, rng: np.random.Generator, size: int) -> Ints:
 
 
 def shuffled(links: Links, rng: np.random.Generator) -> Links:
-    """Return the links with the objects of each relation dealt out anew: same marginals, meaning destroyed (a placebo)."""
+    """Return the links with each relation's objects dealt out anew: same marginals, meaning destroyed (a placebo)."""
     target = links.object.copy()
     for relation in np.unique(links.relation):
         rows = np.flatnonzero(links.relation == relation)
@@ -111,7 +113,7 @@ def fit_scale(links: Links, rng: np.random.Generator, *, hidden: float = 0.15, m
 
 
 def _fit_non_negative(features: Floats, label: Floats, *, ridge: float = 1e-3) -> tuple[Floats, float]:
-    """Return weights >= 0 and the bias of a logistic regression; balanced classes, ``ridge`` on standardised weights."""
+    """Return weights >= 0 and bias of a logistic regression: balanced classes, ``ridge`` on standardised weights."""
     spread = features.std(axis=0)
     used = spread > 0
     scaled = features[:, used] / spread[used]

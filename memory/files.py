@@ -24,7 +24,7 @@ def replace_file(path: Path, body: bytes) -> None:
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it takes the place of ``path`` when the block ends well, and is removed otherwise."""
+    """Yield an empty folder to fill; it takes the place of ``path`` if the block ends well, else it is removed."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)

@@ -1,9 +1,9 @@
 """Typed paths between the ends of claims, and how reliably each type of path implies a relation.
 
-A path's type is the sequence of relations along it, each with the direction it is walked: "lowers b, and b is raised in o" is
-another type than "raises b, and b is raised in o", and implies something else. How much is counted in the store itself (``Rules``). Two-step
-paths are *bridges* (Swanson's A-B-C), three-step paths *chains*. Chains do not pass hubs: a thing with very many links
-joins everything to everything, and would be damped to nothing anyway.
+A path's type is the sequence of relations along it, each with the direction it is walked: "lowers b, and b is raised in
+o" is another type than "raises b, and b is raised in o", and implies something else. How much is counted in the store
+itself (``Rules``). Two-step paths are *bridges* (Swanson's A-B-C), three-step paths *chains*. Chains do not pass hubs:
+a thing with very many links joins everything to everything, and would be damped to nothing anyway.
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ class Walks:
         self._link = np.tile(np.arange(len(links)), 2)[order]
         self._start = np.searchsorted(ends[order], np.arange(links.concepts + 1))
 
+    def direct(self, claims: Ints) -> Paths:
+        """Return the links between the ends of each claim, the one that it states itself left out."""
+        count = self._start[claims[:, 0] + 1] - self._start[claims[:, 0]]
+        at = np.repeat(self._start[claims[:, 0]], count) + counted(count)
+        row = np.repeat(np.arange(len(claims)), count)
+        other = (self._other[at] == claims[row, 2]) & (self._type[at] != claims[row, 1])
+        row, at = row[other], at[other]
+        return self._paths(row, self._type[at], np.zeros((len(row), 0), np.int64), self._link[at][:, None])
+
     def bridges(self, claims: Ints) -> Paths:
         """Return every two-step path between the ends of each claim, the direct link left out."""
         row, middle, step, link = self._from(claims[:, 0], claims)
@@ -81,7 +90,7 @@ class Walks:
         )
 
     def _from(self, concepts: Ints, claims: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-        """Return (row, neighbour, step type, link) for each link at each of ``concepts``, the row's own claim's ends left out."""
+        """Return (row, neighbour, step type, link) for each link at each concept; a claim's own ends are left out."""
         count = self._start[concepts + 1] - self._start[concepts]
         at = np.repeat(self._start[concepts], count) + counted(count)
         row = np.repeat(np.arange(len(concepts)), count)
@@ -106,8 +115,9 @@ def _meet(left: Ints, right: Ints) -> tuple[Ints, Ints]:
 class Rules:
     """How reliably the relations along a path imply a relation: smoothed log-likelihood ratios.
 
-    ``llr(r | type) = log((known + kappa) / (swapped + kappa))``: in how many known facts of relation r a path of the type joins the ends, over in
-    how many swaps of their parts (scaled to the same number of claims). Zero where a type was never seen.
+    ``llr(r | type) = log((known + kappa) / (swapped + kappa))``: in how many known facts of relation r a path of the
+    type joins the ends, over in how many swaps of their parts (scaled to the same number of claims). Zero where a type
+    was never seen.
     """
 
     codes: Ints
@@ -118,7 +128,7 @@ class Rules:
     """Number of path types."""
 
     def of(self, relation: Ints, paths: Paths) -> Floats:
-        """Return the ratio of each path for the relation that its claim states; ``relation`` has one entry per claim."""
+        """Return each path's ratio for the relation that its claim states; ``relation`` has one entry per claim."""
         codes = relation[paths.claim] * self.size + paths.type
         if not len(self.codes):
             return np.zeros(len(codes))
@@ -131,7 +141,7 @@ class Rules:
 
         Args:
             walks: where paths are looked for.
-            steps: 2 for bridges, 3 for chains.
+            steps: 1 for direct links, 2 for bridges, 3 for chains.
             known: claims of known facts, (N, 3). Their own links are not walked.
             swapped: meaningless claims with the same marginals, (M, 3).
             kappa: pseudo-count; larger trusts rare path types less.
@@ -151,7 +161,7 @@ def _types_seen(walks: Walks, steps: int, claims: Ints, size: int, chunk: int = 
     seen = [np.zeros(0, np.int64)]
     for at in range(0, len(claims), chunk):
         part = claims[at : at + chunk]
-        paths = walks.bridges(part) if steps == 2 else walks.chains(part)
+        paths = (walks.direct, walks.bridges, walks.chains)[steps - 1](part)
         codes = part[paths.claim, 1] * size + paths.type
         seen.append(np.unique(np.column_stack([paths.claim, codes]), axis=0)[:, 1])
     return np.unique(np.concatenate(seen), return_counts=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hunch.memory.encoder import FloatArray
+from hunch.memory.files import replace_file
 
 EXACT_LIMIT = 50_000
 """Rows up to which full floats are kept."""
@@ -84,20 +84,28 @@ class VectorIndex:
     def near(self, vectors: FloatArray, k: int) -> tuple[NDArray[np.int64], FloatArray]:
         """Return the ids (n, k) nearest to each row and their cosine similarities (n, k), best first.
 
-        Where there are fewer than ``k``, the id is -1 and the similarity -inf.
+        Where there are fewer than ``k``, the id is -1 and the similarity -inf. Similarities are computed row by row:
+        FAISS's own differ in the last digits with the number of queries, for it multiplies matrices when there are
+        many.
         """
         if k < 1:
             raise ValueError(f"k is {k}, but at least 1 neighbour must be asked for; raise it.")
         vectors = self._checked(vectors)
-        similarities, ids = self._index.search(np.ascontiguousarray(vectors), k)
-        return ids, np.where(ids < 0, -np.inf, similarities).astype(np.float32)
+        ids = self._index.search(np.ascontiguousarray(vectors), k)[1]
+        there = ids >= 0
+        similarities = np.full(ids.shape, -np.inf, np.float32)
+        if there.any():
+            found = self._index.reconstruct_batch(ids[there])
+            similarities[there] = (found * np.repeat(vectors, there.sum(axis=1), axis=0)).sum(axis=1)
+        order = np.argsort(-similarities, axis=1, kind="stable")
+        return np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
 
     def save(self, path: Path, stamp: str) -> None:
         """Write the index and its manifest so that a reader finds the old pair, the new pair, or none that agrees."""
         body = faiss.serialize_index(self._index).tobytes()
         manifest = {**_sums(body), "count": len(self), "dimension": self.dimension, "stamp": stamp}
-        _write(path, body)
-        _write(_manifest(path), json.dumps(manifest, indent=1).encode())
+        replace_file(path, body)
+        replace_file(_manifest(path), json.dumps(manifest, indent=1).encode())
 
     @classmethod
     def load(cls, path: Path, stamp: str) -> VectorIndex | None:
@@ -153,15 +161,3 @@ def _manifest(path: Path) -> Path:
 
 def _sums(body: bytes) -> dict[str, object]:
     return {"bytes": len(body), "blake2b": hashlib.blake2b(body, digest_size=16).hexdigest()}
-
-
-def _write(path: Path, body: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""Running a scenario's arms: one after the other, each in its folder, at the same budget and gate, with progress shown."""
+"""Running a scenario's arms, one after the other: each in its folder, at the same budget and gate, progress shown."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -11,12 +12,14 @@ from hunch.graphs.running import stream
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
 from hunch.scenarios.parts import CONTROLS, FULL, Kit, assemble, settle
-from hunch.scenarios.results import arm_folder
+from hunch.scenarios.results import arm_folder, begun
 from hunch.scenarios.settings import Settings, to_yaml
 from hunch.views.progress import Progress
 
-MAY_CHANGE = ("run", "options", "spending")
-"""Groups of options that may differ when a run goes on: they do not change what its earlier rounds mean."""
+Options = dict[str, Any]
+
+MAY_CHANGE = ("run", "arms", "samples", "rounds", "seconds", "least_yield", "threads", "cache")
+"""Options that may differ when a run goes on: they do not change what its earlier rounds mean."""
 
 
 def claim(run: Path, scenario: str, config: Settings) -> FileLock:
@@ -40,27 +43,49 @@ def claim(run: Path, scenario: str, config: Settings) -> FileLock:
             f"--run is {run}, but it cannot be written to ({error.strerror}); give another folder."
         ) from error
     text, file = f"scenario: {scenario}\n{to_yaml(config)}", run / "config.yaml"
-    if file.exists():
-        was, now = yaml.safe_load(file.read_text(encoding="utf-8")), yaml.safe_load(text)
-        for name in sorted(set(was) | set(now) - set(MAY_CHANGE)):
-            if name not in MAY_CHANGE and was.get(name) != now.get(name):
-                lock.release()
-                raise InputError(
-                    f"{name} is {now.get(name)!r}, but the run in {run} was begun with {was.get(name)!r}; "
-                    "give the same, or another --run."
-                )
-        if was.get("options", {}).get("seed") != now.get("options", {}).get("seed"):
-            lock.release()
-            raise InputError(f"the seed is not the one that the run in {run} was begun with; give another --run.")
+    try:
+        if begun(run):
+            _refuse_changes(file, yaml.safe_load(text))
+        elif file.exists():
+            _clear(run)
+    except BaseException:
+        lock.release()
+        raise
     replace_file(file, text.encode())
     return lock
 
 
+def _clear(run: Path) -> None:
+    """Remove the stores that a run which was never begun left: its facts need not be those of the next."""
+    for folder in (run, *(run / "arms").glob("*")):
+        for file in folder.glob("memory.sqlite*"):
+            file.unlink()
+
+
+def _refuse_changes(file: Path, now: Options) -> None:
+    """Refuse to go on with other options than a run was begun with, where its earlier rounds rest on them."""
+    was, now = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(now)
+    for name in sorted((set(was) | set(now)) - set(MAY_CHANGE)):
+        if was.get(name) != now.get(name):
+            raise InputError(
+                f"{name} is {now.get(name)!r}, but the run in {file.parent} was begun with {was.get(name)!r}; "
+                "give the same, or another --run."
+            )
+
+
+def _flat(options: Options, prefix: str = "") -> Options:
+    """Return the options of groups under dotted names."""
+    flat: Options = {}
+    for name, value in options.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
 def run_arms(kit: Kit, run: Path, label: str) -> None:
     """Run the full loop, and the controls where they were asked for."""
-    settle(kit.options.threads)
-    arms = [*CONTROLS, FULL] if kit.options.arms else [FULL]
-    with Progress(kit.spending.samples, label=label) as progress:
+    settle(kit.config.threads)
+    arms = [*CONTROLS, FULL] if kit.config.arms else [FULL]
+    with Progress(kit.config.samples, label=label) as progress:
         for arm in arms:
             folder = arm_folder(run, arm.name)
             folder.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, HunchError):
             raise
-        print(f"hunch: {error}", file=sys.stderr)
+        first, *rest = (line.strip() for line in str(error).splitlines())
+        print(f"hunch: {' '.join([first, '; '.join(rest)]).strip()}", file=sys.stderr)
         return 2
 
 

@@ -1,29 +1,27 @@
 """Your own facts: what do they not say, yet strongly suggest?
 
     hunch run discover --facts train.txt
-    hunch run discover --facts train.txt --truths test.txt --labels names.txt --options.arms
+    hunch run discover --facts train.txt --truths test.txt --labels names.txt --arms
 
-Runs the loop over any file of facts. With hidden truths (facts that are kept from the store, the generator and the null) it
-reports how many distinct ones were found, with what precision, and the discovery curve of each arm. Expect two to five minutes for
-ten thousand samples over thirty thousand facts on two cores; the generator's training is most of it, and is kept for next time.
+Runs the loop over any file of facts. With hidden truths (facts that are kept from the store, the generator and the
+null) it reports how many distinct ones were found, with what precision, and the discovery curve of each arm. Expect two
+to five minutes for ten thousand samples over thirty thousand facts on two cores; the generator's training is most of
+it, and is kept for next time.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
-
 from hunch.agent.sparking import OpenQuestions
 from hunch.memory.errors import InputError
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact
 from hunch.scenarios import arms, reporting
-from hunch.scenarios.parts import Generating, Grounding, Kit, Learning, Options, Spending
-from hunch.scenarios.settings import Settings
+from hunch.scenarios.parts import Kit, Run
 
 
-class Config(Settings):
+class Config(Run):
     """Options of ``hunch run discover``."""
 
     facts: Path
@@ -38,27 +36,14 @@ class Config(Settings):
     """Leave lines out that cannot be read, instead of stopping."""
     run: Path = Path("runs/discover")
     """Folder of the run; the same folder again goes on where it stopped."""
-    generating: Generating = Generating()
-    grounding: Grounding = Grounding()
-    learning: Learning = Learning()
-    spending: Spending = Field(Spending(samples=10_000))
-    options: Options = Options()
 
 
 def main(config: Config) -> int:
     """Run, write the report and print what was found."""
     reading = _read(config, config.facts)
-    _truths(config)
+    hidden_truths(config)
     with arms.claim(config.run, "discover", config):
-        kit = Kit(
-            reading,
-            config.generating,
-            config.grounding,
-            config.learning,
-            config.spending,
-            config.options,
-            questions=OpenQuestions,
-        )
+        kit = Kit(reading, config, questions=OpenQuestions)
         arms.run_arms(kit, config.run, "discover")
         report(config, config.run)
     return 0
@@ -66,17 +51,18 @@ def main(config: Config) -> int:
 
 def report(config: Config, run: Path) -> None:
     """Write the report of a run and print its result."""
-    truths = _truths(config)
+    truths = hidden_truths(config)
     results = reporting.results_of(run, truths)
     full = results[-1]
     summary = [
-        f"{full.samples} hypotheses were drawn; {full.distinct_novel} different ones are not in the store, and {full.kept} of them fire "
-        f"strongly enough to be kept (p <= {config.grounding.alpha:g})."
+        f"{full.samples} hypotheses were drawn; {full.distinct_novel} different ones are not in the store, "
+        f"and {full.kept} of them fire strongly enough to be kept (p <= {config.grounding.alpha:g})."
     ]
     if truths is not None:
+        ungated = (full.true_novel or 0) / max(full.distinct_novel, 1)
         summary.append(
-            f"{full.true_kept} of the kept are among the hidden truths (precision {full.precision:.3f}); ungated it would be "
-            f"{full.true_novel} of {full.distinct_novel} ({(full.true_novel or 0) / max(full.distinct_novel, 1):.3f})."
+            f"{full.true_kept} of the kept are among the hidden truths (precision {full.precision:.3f}); ungated it "
+            f"would be {full.true_novel} of {full.distinct_novel} ({ungated:.3f})."
         )
     reporting.write(
         run,
@@ -95,7 +81,7 @@ def _read(config: Config, path: Path) -> Reading:
     return read_facts(path, labels=config.labels, concepts=config.concepts, skip_bad=config.skip_bad)
 
 
-def _truths(config: Config) -> list[Fact] | None:
+def hidden_truths(config: Config) -> list[Fact] | None:
     """Read the hidden truths; None when there are none."""
     facts = [fact for path in config.truths for fact in _read(config, path).facts]
     if config.truths and not facts:

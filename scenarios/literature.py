@@ -1,11 +1,12 @@
 """What could have been known: medical connections that lay unseen in the literature of 1985.
 
-    hunch run literature --options.arms
+    hunch run literature --arms
 
-The store holds facts of physiology, pharmacology and nutrition as published up to the end of 1985. The loop asks open questions
-of them and keeps what fires. Afterwards, and only then, its insights are compared with connections that were published later, first of all
-Swanson's: fish oil and Raynaud's syndrome (1986), magnesium and migraine (1988). It says at which rank among the insights each came, with
-the path that fired, and which were not found. Expect about a minute for each arm on two cores.
+The store holds facts of physiology, pharmacology and nutrition as published up to the end of 1985. The loop asks open
+questions of them and keeps what fires. Afterwards, and only then, its insights are compared with connections that were
+published later, first of all Swanson's: fish oil and Raynaud's syndrome (1986), magnesium and migraine (1988). It says
+at which rank among the insights each came, with the path that fired, and which were not found. Expect about a minute
+for each arm on two cores.
 """
 
 from __future__ import annotations
@@ -21,24 +22,23 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.reading import Reading, read_facts
 from hunch.scenarios import arms, reporting
 from hunch.scenarios.discoveries import Discovery, read_discoveries, sought
-from hunch.scenarios.parts import Generating, Grounding, Kit, Learning, Options, Spending
+from hunch.scenarios.parts import Generating, Kit, Run
 from hunch.scenarios.results import ArmResult
-from hunch.scenarios.settings import Settings
 
-ASKED = ("relieves", "raises", "lowers", "raised_in", "lowered_in")
-"""Relations that the open questions are about, each as often as the others; what a thing is or contains is no discovery."""
+ASKED = {"relieves": 4.0, "raises": 1.0, "lowers": 1.0, "raised_in": 1.0, "lowered_in": 1.0}
+"""What the open questions are about: half of them treatments, half mechanisms; what a thing is, is no discovery."""
 
 
-class Config(Settings):
+class Config(Run):
     """Options of ``hunch run literature``."""
 
     run: Path = Path("runs/literature")
     """Folder of the run; the same folder again goes on where it stopped."""
     generating: Generating = Generating(temperature=1.5, min_p=0.05)
-    grounding: Grounding = Grounding()
-    learning: Learning = Learning()
-    spending: Spending = Field(Spending(samples=40_000, sparks=200, width=5))
-    options: Options = Options()
+    samples: int = Field(40_000, ge=1)
+    """Hypotheses drawn by each arm."""
+    sparks: int = Field(200, ge=1)
+    """Open questions asked in a round."""
 
 
 def data() -> tuple[Reading, list[Discovery]]:
@@ -50,22 +50,14 @@ def data() -> tuple[Reading, list[Discovery]]:
 
 def questions(knowledge: Knowledge) -> OpenQuestions:
     """Return the open questions of this scenario."""
-    return OpenQuestions(knowledge, ASKED)
+    return OpenQuestions(knowledge, ASKED, evenly=True)
 
 
 def main(config: Config) -> int:
     """Run, write the report and print what was found."""
     reading, _ = data()
     with arms.claim(config.run, "literature", config):
-        kit = Kit(
-            reading,
-            config.generating,
-            config.grounding,
-            config.learning,
-            config.spending,
-            config.options,
-            questions=questions,
-        )
+        kit = Kit(reading, config, questions=questions)
         arms.run_arms(kit, config.run, "literature")
         report(config, config.run)
     return 0
@@ -78,20 +70,20 @@ def report(config: Config, run: Path) -> None:
     full = results[-1]
     ranks = found_ranks(full, discoveries)
     summary = [
-        f"{len(ranks)} of {len(discoveries)} connections that were published after 1985 are among the {full.kept} insights that "
-        f"the loop drew from {len(reading.facts)} facts of 1985 or before."
+        f"{len(ranks)} of {len(discoveries)} connections that were published after 1985 are among the {full.kept} "
+        f"insights that the loop drew from {len(reading.facts)} facts of 1985 or before."
     ]
     if ranks:
         at = median(ranks)
         by_degree = degree_ranks(full, discoveries, reading)
         summary.append(
-            f"Their median rank among the insights is {at:g}, in the top {100 * at / max(full.kept, 1):.1f} %; ranked by popularity "
-            f"alone it would be {median(by_degree):g}."
+            f"Their median rank among the insights is {at:g}, in the top {100 * at / max(full.kept, 1):.1f} %; "
+            f"ranked by popularity alone it would be {median(by_degree):g}."
         )
     reporting.write(
         run,
         title="What could have been known",
-        question="Which medical connections follow from what was published by the end of 1985, and were made only later?",
+        question="Which medical connections follow from what was published by the end of 1985, and came only later?",
         scenario="literature",
         summary=summary,
         results=results,
@@ -111,7 +103,7 @@ def found_ranks(result: ArmResult, discoveries: list[Discovery]) -> list[int]:
 
 
 def degree_ranks(result: ArmResult, discoveries: list[Discovery], reading: Reading) -> list[int]:
-    """Return the ranks that the found discoveries would have if insights were ordered by how much is known of their parts."""
+    """Return the ranks that the found discoveries would have among insights in order of what is known of their ends."""
     degree: dict[str, int] = {}
     for fact in reading.facts:
         for name in fact.concepts or ((fact.triple.subject, fact.triple.object) if fact.triple else ()):

@@ -18,14 +18,14 @@ from hunch.agent.grounding import StoreGrounder
 from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.protocols import Sparker
 from hunch.agent.small import embedded_generator
-from hunch.graphs.mind import Budget, Mind
+from hunch.graphs.budget import Budget
+from hunch.graphs.mind import Mind
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.reading import Reading
 from hunch.memory.records import Fact, Recipe
+from hunch.scenarios.doctor import CACHE
 from hunch.scenarios.settings import Settings
-
-CACHE = Path("~/.cache/hunch")
 
 
 class Generating(Settings):
@@ -72,11 +72,17 @@ class Learning(Settings):
     """Weight of the original facts; without it the rest of the mind is forgotten."""
 
 
-class Spending(Settings):
-    """The budget of each arm."""
+class Run(Settings):
+    """What every scenario can be told; each gives its own defaults where they differ."""
 
+    run: Path
+    """Folder of the run; the same folder again goes on where it stopped."""
+    arms: bool = False
+    """Run the control arms too, at the same budget and gate: cold, hot and placebo."""
     samples: int = Field(10_000, ge=1)
-    """Hypotheses drawn in all."""
+    """Hypotheses drawn by each arm."""
+    seed: int = Field(0, ge=0)
+    """Of everything random."""
     sparks: int = Field(100, ge=1)
     """Open questions asked in a round."""
     width: int = Field(5, ge=1)
@@ -87,19 +93,25 @@ class Spending(Settings):
     """Stop after the round in which this much time was spent."""
     least_yield: float = Field(0.0, ge=0, le=1)
     """Stop when fewer hypotheses than this were kept per sample over ten rounds."""
-
-
-class Options(Settings):
-    """Options that every scenario has."""
-
-    arms: bool = False
-    """Run the control arms too, at the same budget and gate: cold, hot and placebo."""
-    seed: int = Field(0, ge=0)
-    """Of everything random."""
     threads: int = Field(0, ge=0)
     """Processor threads; 0 takes all cores of an idle machine and one of a busy one."""
     cache: Path = CACHE
     """Folder of trained generators, used again when the same facts come with the same seed."""
+    generating: Generating = Generating()
+    grounding: Grounding = Grounding()
+    learning: Learning = Learning()
+
+    @property
+    def budget(self) -> Budget:
+        """When an arm stops, and how much one round draws."""
+        return Budget(
+            samples=self.samples,
+            sparks=self.sparks,
+            width=self.width,
+            rounds=self.rounds,
+            seconds=self.seconds,
+            least_yield=self.least_yield,
+        )
 
 
 @dataclass(frozen=True)
@@ -127,17 +139,13 @@ class Kit:
     """What a scenario hands over to be run: its facts, its questions and its options."""
 
     reading: Reading
-    generating: Generating
-    grounding: Grounding
-    learning: Learning
-    spending: Spending
-    options: Options
+    config: Run
     questions: Callable[[Knowledge], Sparker]
 
 
 def settle(threads: int) -> int:
     """Set how many threads torch uses, silence transformers' own progress bars and return the number of threads."""
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # ships no types
     cores = os.cpu_count() or 1
     count = threads or (cores if os.getloadavg()[0] < cores / 2 else 1)
     torch.set_num_threads(count)
@@ -158,15 +166,16 @@ def observed(knowledge: Knowledge) -> list[Fact]:
 
 def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) -> Mind:
     """Choose the concrete parts of one arm's mind."""
+    config = kit.config
     knowledge = open_store(folder, kit.reading)
     facts = observed(knowledge)
     generator = _generator(kit, knowledge, facts, notice)
-    generator.recipe = arm.recipe or kit.generating.recipe
+    generator.recipe = arm.recipe or config.generating.recipe
     grounder = StoreGrounder(
         knowledge,
-        alpha=kit.grounding.alpha,
-        seed=kit.options.seed,
-        trust=kit.grounding.trust,
+        alpha=config.grounding.alpha,
+        seed=config.seed,
+        trust=config.grounding.trust,
         placebo=arm.placebo,
     )
     learner = None
@@ -175,10 +184,10 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         learner = NovelImitation(
             generator,
             lines,
-            learning_rate=kit.learning.learning_rate,
-            passes=kit.learning.passes,
-            replay=kit.learning.replay,
-            hold=kit.learning.anchor,
+            learning_rate=config.learning.learning_rate,
+            passes=config.learning.passes,
+            replay=config.learning.replay,
+            hold=config.learning.anchor,
         )
     return Mind(
         knowledge,
@@ -186,32 +195,33 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         grounder=grounder,
         sparker=kit.questions(knowledge),
         learner=learner,
-        budget=Budget(**kit.spending.model_dump()),
-        seed=kit.options.seed,
-        trust=kit.grounding.trust,
+        budget=config.budget,
+        seed=config.seed,
+        trust=config.grounding.trust,
     )
 
 
 def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Callable[[str], None]) -> CausalGenerator:
-    if kit.generating.model is not None:
-        return CausalGenerator.from_pretrained(kit.generating.model, _form_of(kit.generating.model, facts))
+    config = kit.config
+    if config.generating.model is not None:
+        return CausalGenerator.from_pretrained(config.generating.model, _form_of(config.generating.model, facts))
     # the measure that training maximises is the true store's in every arm: all arms begin with the same generator
     measure = creativity_by_firing(
-        StoreGrounder(knowledge.copy_with(facts), alpha=kit.grounding.alpha, seed=kit.options.seed),
+        StoreGrounder(knowledge.copy_with(facts), alpha=config.grounding.alpha, seed=config.seed),
         kit.questions(knowledge),
-        seed=kit.options.seed,
+        seed=config.seed,
     )
     return embedded_generator(
         facts,
-        form_for(facts),
+        form_for(list(facts)),
         measure,
-        cache=kit.options.cache.expanduser(),
-        seed=kit.options.seed,
-        most_epochs=kit.generating.most_epochs,
+        cache=config.cache.expanduser(),
+        seed=config.seed,
+        most_epochs=config.generating.most_epochs,
         notice=notice,
     )
 
 
 def _form_of(model: str, facts: Sequence[Fact]) -> Form:
-    """Return the form that a model speaks: one of our own embedded generators has learned its store's, others sentences."""
+    """Return the form that a model speaks: an embedded generator has learned its store's, others speak sentences."""
     return form_for(list(facts)) if (Path(model) / "trained.json").exists() else SentenceForm()

@@ -24,7 +24,7 @@ from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Fact, Standing
 from hunch.scenarios.discoveries import Discovery, sought
 from hunch.scenarios.parts import CONTROLS, FULL, observed
-from hunch.scenarios.results import ArmResult, arm_folder, arms_in, keys_of, result_of
+from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, keys_of, result_of
 from hunch.views.progress import plain
 from hunch.views.report import (
     ArmSummary,
@@ -47,10 +47,9 @@ def rebuild(run: Path) -> str:
     Raises:
         InputError: if the folder holds no run.
     """
-    config = run / "config.yaml"
-    if not config.is_file() or not arms_in(run):
-        raise InputError(f"{run} holds no run (config.yaml and memory.sqlite are missing); give the folder of a run.")
-    stored = yaml.safe_load(config.read_text(encoding="utf-8"))
+    if not begun(run) or not arms_in(run):
+        raise InputError(f"{run} holds no run that has drawn anything; give the folder that `hunch run` wrote.")
+    stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     scenario = importlib.import_module(f"hunch.scenarios.{stored.pop('scenario')}")
     scenario.report(scenario.Config.model_validate(stored), run)
     return str(run / "report.html")

@@ -16,7 +16,7 @@ from hunch.memory.records import Experience, Fact, Standing
 from hunch.scenarios.parts import FULL
 
 UNREADABLE = -1e3
-"""The strength of what names fewer than two known things; it is no hypothesis about the store, and not counted as one."""
+"""The strength of what names fewer than two known things; that is no hypothesis about the store."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class ArmResult:
 def arm_folder(run: Path, arm: str) -> Path:
     """Return where an arm's ledger, checkpoints and weights stand: the full loop's in the run's own folder."""
     return run if arm == FULL.name else run / "arms" / arm
+
+
+def begun(run: Path) -> bool:
+    """Return whether a folder holds a run that has drawn anything; one refused or interrupted before that has not."""
+    return (run / "config.yaml").is_file() and any(run.glob("**/checkpoints.sqlite"))
 
 
 def arms_in(run: Path) -> list[str]:
@@ -104,7 +109,7 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
         true_kept=None if true is None else int(true.sum()),
         curve=_curve(kept),
         true_curve=None if true is None else _curve(true),
-        insights=tuple(sorted(experiences, key=lambda e: -e.grounding.strength)),
+        insights=tuple(sorted(experiences, key=lambda e: (e.grounding.p_value, -e.grounding.strength))),
         seconds=_seconds(folder / "events.jsonl"),
     )
 

@@ -7,7 +7,6 @@ they are. The page is rendered in memory, written under a temporary name and ren
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +17,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
+from hunch.memory.files import replace_file
 from hunch.memory.records import Count, Firing, Record, Standing, Unit
 from hunch.views.figures import Curve, discovery_curves, firing_picture, insight_map, project
 from hunch.views.progress import plain
@@ -163,13 +163,7 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         OSError: if ``path`` cannot be written; what was there before is left as it was.
     """
-    page = render(report).encode()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(page)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, render(report).encode())
 
 
 def render(report: Report) -> str:

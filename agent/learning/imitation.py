@@ -1,9 +1,10 @@
 """Imitation of what was newly kept, with replay and an anchor.
 
-Each step lowers ``sum_i w_i CE(novel_i) / sum_i w_i + replay * CE(archive) + anchor * CE(facts)``: supervised learning on hypotheses
-that were kept and had not been kept before (expert iteration, Anthony et al. 2017), weighted by their reward; a uniform batch of the
-distinct archive, so that what was found stays; and a batch of the original facts, without which one step destroyed every
-field that was not being trained (measured, as was that policy gradient on acceptance alone collapses).
+Each step lowers ``sum_i w_i CE(novel_i) / sum_i w_i + replay * CE(archive) + anchor * CE(facts)``: supervised learning
+on hypotheses that were kept and had not been kept before (expert iteration, Anthony et al. 2017), weighted by their
+reward; a uniform batch of the distinct archive, so that what was found stays; and a batch of the original facts,
+without which one step destroyed every field that was not being trained (measured, as was that policy gradient on
+acceptance alone collapses).
 
 Sampling hot is no bias here: the loss asks what was kept, not how likely the sampler was to draw it.
 """
@@ -74,7 +75,7 @@ class NovelImitation:
 
     def _step(self, novel: Rows, chance: np.ndarray, old: Rows, rng: np.random.Generator) -> float:
         model, pad = self._generator.model, int(self._generator.tokenizer.eos_token_id)
-        model.train()
+        model.train(False)  # no dropout: it would draw from torch's global generator
         picked = rng.choice(len(novel), size=min(self._batch, len(novel)), p=chance)
         loss = next_token_loss(model, [novel[i] for i in picked], pad).mean()
         told = loss.item()
@@ -83,7 +84,7 @@ class NovelImitation:
                 some = rng.integers(len(rows), size=self._batch)
                 loss = loss + weight * next_token_loss(model, [rows[i] for i in some], pad).mean()
         self._optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         self._optimizer.step()
         return told
@@ -98,7 +99,7 @@ class NovelImitation:
         return [row for experience in experiences for row in self._lines[experience.id]]
 
     def save(self, folder: Path) -> None:
-        """Write the model and tokenizer in Hugging Face format and the optimiser's state beside them, all safetensors."""
+        """Write model and tokenizer in Hugging Face format, the optimiser's state beside them; all safetensors."""
         self._generator.model.save_pretrained(folder)
         self._generator.tokenizer.save_pretrained(folder)
         state = self._optimizer.state_dict()["state"]

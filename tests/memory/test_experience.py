@@ -35,7 +35,7 @@ def experience(round: int, slot: int, text: str = "", triple: Triple | None = No
     firing = Firing(kind="path", sentence=f"{text}; so what", fact_ids=("f1", "f2"), share=1 / 3)
     grounding = Grounding(
         key=hypothesis.key, standing=Standing.INSIGHT, strength=1 / 3, p_value=0.01, novelty=0.2,
-        evidence={"paths": 1e-17}, fired=(firing,),
+        evidence={"paths": 1e-17},
     )  # fmt: skip
     return Experience(
         round=round,
@@ -44,8 +44,7 @@ def experience(round: int, slot: int, text: str = "", triple: Triple | None = No
         grounding=grounding,
         outcome=Outcome(status=Status.CONFIRMED, score=1.0, evidence=text),
         verdict=Verdict(keep=True, reason="it fires", reward=0.1),
-        justifications=("f1", "f2"),
-        samples=round * 10,
+        fired=(firing,),
     )
 
 
@@ -92,7 +91,7 @@ def test_experience_comes_by_round_and_slot_and_up_to_a_round() -> None:
 
 def test_commit_writes_all_or_nothing() -> None:
     archive = Archive(Ledger(None))
-    broken = experience(0, 0).model_copy(update={"justifications": (object(),)})
+    broken = experience(0, 0).model_copy(update={"round": object()})
     with pytest.raises(Exception, match="object"):
         archive.commit([broken], [draw(0, 0)])
     assert archive.draws() == [] and archive.count() == 0

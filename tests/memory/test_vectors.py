@@ -52,6 +52,12 @@ def test_half_floats_above_the_limit_agree_with_brute_force_to_three_digits(monk
     assert_allclose(index.near(asked, k=5)[1], brute_force(table, asked, 5)[1], atol=1e-3)
 
 
+def test_a_similarity_is_the_same_to_the_last_digit_alone_and_among_many() -> None:
+    index, asked = filled(rows(500)), rows(100, seed=1)
+    alone = np.vstack([index.near(asked[i : i + 1], k=7)[1] for i in range(len(asked))])
+    assert_array_equal(index.near(asked, k=7)[1], alone)
+
+
 def test_removed_vectors_are_not_found_and_unknown_ids_do_not_matter() -> None:
     table = rows(50)
     index = filled(table)

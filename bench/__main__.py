@@ -1,0 +1,93 @@
+"""The benchmarks' command line: ``python -m bench demo | discover``, from the repository's root.
+
+Each runs a scenario with all its arms in fresh folders, shows progress, prints its figures and writes them as JSON,
+with the machine and the commit they come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bench import demo, discover
+from bench.machine import machine
+from hunch.memory.errors import HunchError, InputError
+from hunch.memory.files import replace_file
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see `python -m bench --help`.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what the command line names and return the exit code: 0 done, 2 wrongly asked."""
+    try:
+        given = _parser().parse_args(argv)
+        _measure(given)
+    except HunchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m bench", description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    for name, about, seeds in (
+        ("demo", "the literature scenario and its arms", 3),
+        ("discover", "hidden truths of a folder of triples: train.txt, valid.txt, test.txt, labels.txt", 1),
+    ):
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+        command.add_argument("--seeds", type=_count, default=seeds, help=f"runs, of seeds 0, 1, ... (default {seeds})")
+        command.add_argument("--samples", type=_count, default=None, help="hypotheses drawn by each arm")
+        command.add_argument("--runs", type=Path, default=None, help="keep the runs in this folder")
+        command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
+        if name == "discover":
+            command.add_argument("--data", type=Path, required=True, help="folder of the triples")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is given, but a whole number above 0 is needed")
+    return int(text)
+
+
+def _measure(given: argparse.Namespace) -> None:
+    _writable(given.json)
+    with tempfile.TemporaryDirectory(prefix="hunch-bench-") as folder:
+        options: dict[str, Any] = {"runs": given.runs or Path(folder), "cache": given.cache or Path(folder) / "cache"}
+        if given.samples is not None:
+            options["samples"] = given.samples
+        began = time.monotonic()
+        if given.command == "demo":
+            figures = demo.measure(given.seeds, **options)
+        else:
+            figures = discover.measure(given.data, given.seeds, **options)
+    figures |= {"seconds": round(time.monotonic() - began, 1), "machine": machine()}
+    text = json.dumps(figures, indent=1)
+    replace_file(given.json, text.encode() + b"\n")
+    shown = {name: value for name, value in figures.items() if name != "per_seed"}
+    print(json.dumps(shown, indent=1))
+    print(f"written to {given.json}")
+
+
+def _writable(path: Path) -> None:
+    """Refuse, before minutes are spent, a file that cannot be written."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        rule = "that is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise InputError(f"--json is {path}, but {rule}; give a file in a folder that exists.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

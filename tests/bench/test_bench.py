@@ -1,0 +1,86 @@
+"""The benchmarks at tiny sizes: what they write, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import __main__ as bench
+from bench.demo import ARMS
+from bench.discover import _gate
+from hunch.scenarios.results import ArmResult
+
+
+def result(**figures: int) -> ArmResult:
+    given = {
+        "samples": 100,
+        "distinct": 90,
+        "distinct_novel": 80,
+        "kept": 20,
+        "true_novel": 8,
+        "true_kept": 6,
+    } | figures
+    return ArmResult(name="full", curve=([], []), true_curve=None, insights=(), seconds=1.0, **given)
+
+
+def test_the_gate_is_compared_with_none() -> None:
+    gate = _gate(result())
+    assert gate["ungated_precision"] == pytest.approx(0.1)
+    assert gate["precision_ratio"] == pytest.approx(0.3 / 0.1)
+    assert gate["truths_kept_share"] == pytest.approx(0.75)
+
+
+def test_a_share_of_nothing_is_left_open() -> None:
+    gate = _gate(result(distinct_novel=0, kept=0, true_novel=0, true_kept=0))
+    assert set(gate.values()) == {None}
+
+
+def test_discover_writes_figures_for_each_arm(tmp_path: Path) -> None:
+    near = [(i, (i + k) % 9) for i in range(9) for k in (0, 1)]
+    facts = [f"s{i}\tlowers\tp{j}" for i, j in near] + [f"p{j}\traised_in\tc{i}" for i, j in near]
+    (tmp_path / "train.txt").write_text("\n".join([*facts, "s1\trelieves\tc1", "s2\trelieves\tc3"]))
+    (tmp_path / "valid.txt").write_text("s3\trelieves\tc3\n")
+    (tmp_path / "test.txt").write_text("s4\trelieves\tc5\n")
+    out = tmp_path / "out.json"
+    words = ["discover", "--data", str(tmp_path), "--json", str(out), "--samples", "40", "--cache", str(tmp_path / "c")]
+    assert bench.main(words) == 0
+    figures = json.loads(out.read_text())
+    assert set(figures["arms"]) == set(figures["gate"]) == set(ARMS)
+    assert {arm["samples"] for arm in figures["arms"].values()} == {40}
+    assert set(figures["arms"]["full"]) >= {"samples", "distinct_novel", "true_novel", "kept", "true_kept", "precision"}
+    assert figures["machine"]["cores"] >= 1
+    assert figures["seconds"] > 0
+
+
+@pytest.mark.slow
+def test_demo_writes_what_each_arm_found_for_each_seed(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    words = ["demo", "--json", str(out), "--samples", "50", "--seeds", "2", "--cache", str(tmp_path / "cache")]
+    assert bench.main(words) == 0
+    figures = json.loads(out.read_text())
+    assert figures["discoveries"] >= 10
+    assert set(figures["found"]) == set(figures["median_rank"]) == set(figures["insights"]) == set(ARMS)
+    assert all(len(each) == 2 for each in (*figures["found"].values(), *figures["insights"].values()))
+    assert "degree_baseline_median_rank" in figures
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["demo"], "the following arguments are required: --json"),
+        (["demo", "--json", "no/where.json"], "--json is no/where.json, but no is no folder"),
+        (["demo", "--json", "."], "--json is ., but that is a folder"),
+        (["demo", "--json", "out.json", "--seeds", "0"], "'0' is given, but a whole number above 0 is needed"),
+        (["discover", "--json", "out.json", "--data", "."], "--data is ., but train.txt is not in it"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bench.main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("bench: ") and error.count("\n") == 1
+    assert said in error
