@@ -39,9 +39,11 @@ def carriers(
     gains = np.maximum(scale.contributions(evidence), 0.0)
     share = gains / np.maximum(gains.sum(axis=1), 1e-12)[:, None]
     found: dict[int, list[Carrier]] = defaultdict(list)
+    walks = network.walks
     for claim, carrier in [
-        *_paths(network.walks.bridges(claims), lore.bridges, claims, share[:, EVIDENCE.index("bridges")], most),
-        *_paths(network.walks.chains(claims), lore.chains, claims, share[:, EVIDENCE.index("chains")], most),
+        *_paths(walks.direct(claims), lore.direct, claims, share[:, EVIDENCE.index("direct")], most),
+        *_paths(walks.bridges(claims), lore.bridges, claims, share[:, EVIDENCE.index("bridges")], most),
+        *_paths(walks.chains(claims), lore.chains, claims, share[:, EVIDENCE.index("chains")], most),
         *_analogies(network, claims, share),
     ]:
         if carrier.share > 0:

@@ -79,7 +79,8 @@ class StoreGrounder:
         self._seed = seed
         self._placebo = placebo
         observed = [fact for fact in knowledge.facts() if fact.experience_id is None]
-        self._concepts = {concept.name: number for number, concept in enumerate(knowledge.concepts())}
+        names = dict.fromkeys(name for fact in observed for name in fact.concepts)
+        self._concepts = {name: number for number, name in enumerate(names)}
         named = dict.fromkeys(fact.triple.relation for fact in observed if fact.triple)
         self._relations = {relation: number for number, relation in enumerate(dict.fromkeys([*named, ASSOCIATED]))}
         self._by_fold = {folded(relation.replace("_", " ")): relation for relation in self._relations}

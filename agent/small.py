@@ -131,6 +131,7 @@ def embedded_generator(
     form: Form,
     creativity: Creativity,
     *,
+    measure: str = "",
     cache: Path,
     seed: int,
     most_epochs: int = 60,
@@ -142,6 +143,7 @@ def embedded_generator(
         facts: what it learns; hidden truths must not be among them.
         form: how facts are written.
         creativity: what training maximises.
+        measure: what that is, in words; another measure trains another generator.
         cache: folder of trained generators, named by the hash of what each was trained on.
         seed: of weights and order.
         most_epochs: stop at the latest after this many.
@@ -153,7 +155,7 @@ def embedded_generator(
     lines = list(dict.fromkeys(line for fact in facts for line in form.lines(fact.text, fact.triple)))
     if not lines:
         raise InputError(f"{len(facts)} facts give no line to train a generator on; import facts first.")
-    recipe_of_training = json.dumps(["small-1", type(form).__name__, seed, most_epochs, torch.__version__])
+    recipe_of_training = json.dumps(["small-1", type(form).__name__, measure, seed, most_epochs, torch.__version__])
     folder = cache / digest(recipe_of_training, *sorted(lines))
     if (folder / "trained.json").exists():
         notice(f"generator taken from {folder}")

@@ -20,12 +20,18 @@ class OpenQuestions:
     Args:
         knowledge: the store.
         relations: relations to ask about, with how often; all, as often as they occur, when empty.
+        anything: share of questions that fix nothing: the generator says what comes to mind.
         evenly: ask about each thing that stands in a relation as often as about any other, instead of as often as facts
             name it.
     """
 
     def __init__(
-        self, knowledge: Knowledge, relations: Mapping[str, float] | None = None, *, evenly: bool = False
+        self,
+        knowledge: Knowledge,
+        relations: Mapping[str, float] | None = None,
+        *,
+        anything: float = 0.0,
+        evenly: bool = False,
     ) -> None:
         facts = [fact for fact in knowledge.facts() if fact.experience_id is None]
         asked = relations or {}
@@ -37,18 +43,20 @@ class OpenQuestions:
             )
         share = np.array(list(asked.values()) or [1.0], dtype=float)
         self._share = share / share.sum()
+        self._anything = anything
         # per group: facts whose object is given (its subject is open), and facts whose subject is given
         self._given = [
             (_one_each(group, "object"), _one_each(group, "subject")) if evenly else (group, group) for group in groups
         ]
 
     def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        """Return ``n`` questions; half of them leave the subject open, the others the object."""
+        """Return ``n`` questions; of those that fix something half leave the subject open, the others the object."""
+        fixed = rng.random(n) >= self._anything
         group = rng.choice(len(self._given), size=n, p=self._share)
         place, side = rng.random(n), rng.random(n) < 0.5
         return [
-            _spark(self._given[g][s], float(u), bool(s == 0))
-            for g, u, s in zip(group, place, side.astype(int), strict=True)
+            _spark(self._given[g][s], float(u), bool(s == 0)) if asked else Spark()
+            for asked, g, u, s in zip(fixed, group, place, side.astype(int), strict=True)
         ]
 
 

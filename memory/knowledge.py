@@ -216,7 +216,7 @@ class Knowledge:
         self._nearness.add(number, fact)
         if fact.triple is not None:
             self._relations.add(id, fact.triple)
-        elif not fact.concepts:
+        elif not fact.concepts and fact.experience_id is None:  # what is concluded makes no new terms
             self._terms.add(id, fact.text)
         for name in fact.concepts:
             self._touching[name][id] = None

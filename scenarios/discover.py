@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hunch.agent.sparking import OpenQuestions
 from hunch.memory.errors import InputError
+from hunch.memory.knowledge import Knowledge
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact
 from hunch.scenarios import arms, reporting
@@ -38,12 +39,17 @@ class Config(Run):
     """Folder of the run; the same folder again goes on where it stopped."""
 
 
+def questions(knowledge: Knowledge) -> OpenQuestions:
+    """Return the open questions of this scenario: anything at all, so that learning may choose what is talked about."""
+    return OpenQuestions(knowledge, anything=1.0)
+
+
 def main(config: Config) -> int:
     """Run, write the report and print what was found."""
     reading = _read(config, config.facts)
     hidden_truths(config)
     with arms.claim(config.run, "discover", config):
-        kit = Kit(reading, config, questions=OpenQuestions)
+        kit = Kit(reading, config, questions=questions)
         arms.run_arms(kit, config.run, "discover")
         report(config, config.run)
     return 0

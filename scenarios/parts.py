@@ -64,11 +64,13 @@ class Learning(Settings):
 
     learning_rate: float = Field(5e-4, gt=0)
     """Of AdamW."""
-    passes: float = Field(2.0, gt=0)
-    """How often what a round kept is seen."""
-    replay: float = Field(1.0, ge=0)
+    elite: float = Field(0.25, gt=0, le=1)
+    """Share of what a round kept that is imitated: what fires most."""
+    passes: float = Field(4.0, gt=0)
+    """How often that is seen."""
+    replay: float = Field(0.25, ge=0)
     """Weight of what was kept in earlier rounds."""
-    anchor: float = Field(1.0, ge=0)
+    anchor: float = Field(0.5, ge=0)
     """Weight of the original facts; without it the rest of the mind is forgotten."""
 
 
@@ -185,6 +187,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
             generator,
             lines,
             learning_rate=config.learning.learning_rate,
+            elite=config.learning.elite,
             passes=config.learning.passes,
             replay=config.learning.replay,
             hold=config.learning.anchor,
@@ -215,6 +218,7 @@ def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Ca
         facts,
         form_for(list(facts)),
         measure,
+        measure=f"firing at {kit.config.grounding.alpha}, {kit.questions.__module__}",
         cache=config.cache.expanduser(),
         seed=config.seed,
         most_epochs=config.generating.most_epochs,

@@ -34,7 +34,8 @@ class NovelImitation:
         anchor: lines of the original facts.
         learning_rate: of AdamW.
         batch: lines of each of the three kinds in a step.
-        passes: how often a round's new hypotheses are seen.
+        elite: share of a round's new hypotheses that is imitated, those of the highest reward.
+        passes: how often they are seen.
         replay: weight of the archive's loss.
         hold: weight of the anchor's loss.
     """
@@ -46,6 +47,7 @@ class NovelImitation:
         *,
         learning_rate: float = 5e-4,
         batch: int = 256,
+        elite: float = 0.25,
         passes: float = 1.0,
         replay: float = 1.0,
         hold: float = 1.0,
@@ -53,6 +55,7 @@ class NovelImitation:
         self._generator = generator
         self._anchor: Rows = encoded_lines(generator.tokenizer, anchor)
         self._batch = batch
+        self._elite = elite
         self._passes = passes
         self._replay = replay
         self._hold = hold
@@ -62,10 +65,12 @@ class NovelImitation:
     def learn(
         self, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
     ) -> dict[str, float]:
-        """Take ``passes * len(kept) / batch`` steps, at least one; none when nothing was kept."""
+        """Take ``passes`` times as many steps as the elite fills batches, at least one; none when nothing was kept."""
         if not kept:
             return {}
         self._generator.version += 1
+        least = np.quantile([experience.verdict.reward for experience in kept], 1 - self._elite)
+        kept = [experience for experience in kept if experience.verdict.reward >= least]
         novel = self._rows(kept)
         weights = np.repeat([max(e.verdict.reward, 1e-3) for e in kept], [len(self._lines[e.id]) for e in kept])
         old = self._rows(archive)
