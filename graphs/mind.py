@@ -86,7 +86,7 @@ class Mind:
         learner: Learner | None = None,
         budget: Budget | None = None,
         seed: int = 0,
-        trust: float = 0.3,
+        trust: float = 0.5,
     ) -> None:
         self.knowledge = knowledge
         self.generator = generator

@@ -34,10 +34,10 @@ class Config(Run):
 
     run: Path = Path("runs/literature")
     """Folder of the run; the same folder again goes on where it stopped."""
-    generating: Generating = Generating(temperature=1.5, min_p=0.05)
-    samples: int = Field(40_000, ge=1)
+    generating: Generating = Generating(temperature=2.0, min_p=0.05)
+    samples: int = Field(60_000, ge=1)
     """Hypotheses drawn by each arm."""
-    sparks: int = Field(200, ge=1)
+    sparks: int = Field(250, ge=1)
     """Open questions asked in a round."""
 
 

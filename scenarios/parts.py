@@ -55,7 +55,7 @@ class Grounding(Settings):
 
     alpha: float = Field(0.2, gt=0, lt=1)
     """Share of meaningless hypotheses that may pass."""
-    trust: float = Field(0.3, ge=0, le=1)
+    trust: float = Field(0.5, ge=0, le=1)
     """The most that a kept insight weighs when later ones are grounded, against 1 for an observed fact."""
 
 
