@@ -136,8 +136,8 @@ def test_what_is_absorbed_is_recall_at_once(world: World) -> None:
 
 
 def test_a_kept_insight_weighs_less_than_a_fact_and_less_the_surer_chance_explains_it() -> None:
-    weights = [as_fact(experience(claim("a", "b", "c"), reward=reward), 0.3).weight for reward in (1.0, 0.5, 0.0)]
-    assert weights == pytest.approx([0.3, 0.15, 0.0])
+    weights = [as_fact(experience(claim("a", "b", "c"), reward=1 - p), 0.3).weight for p in (0.0, 0.005, 0.05, 1.0)]
+    assert weights == pytest.approx([0.3, 0.3, 0.03, 0.0015])
 
 
 def test_absorbing_depends_on_the_order_alone_not_on_batches_or_on_what_was_asked_between(world: World) -> None:
