@@ -1,0 +1,50 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from hunch.agent import CausalGenerator, SentenceForm
+from hunch.agent.small import embedded_generator
+from hunch.memory import Knowledge
+
+README = Path(__file__).parent.parent / "README.md"
+HERBS = ("garlic", "ginger", "sugar", "mint", "sage", "thyme")
+SIGNS = ("fever", "cough", "nausea", "fatigue", "thirst", "hiccups")
+ILLS = ("influenza", "malaria", "typhus", "measles", "cholera", "scurvy")
+
+
+def notes() -> list[str]:
+    """Return sentences of a world in which what lowers a sign relieves the ills that show it; some reliefs are unsaid."""
+    lowers = [f"{herb.capitalize()} lowers {SIGNS[(i + k) % 6]}." for i, herb in enumerate(HERBS) for k in (0, 1)]
+    shows = [f"{SIGNS[(i + k) % 6].capitalize()} marks {ill}." for i, ill in enumerate(ILLS) for k in (0, 1)]
+    relieves = [f"{herb.capitalize()} relieves {ILLS[i]}." for i, herb in enumerate(HERBS) if i != 2]
+    return [*lowers, *shows, *relieves]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small model that speaks of that world."""
+    cache = tmp_path_factory.mktemp("models")
+
+    def creativity(generator: CausalGenerator) -> float:
+        return 1.0  # the first look is the peak
+
+    embedded_generator(
+        Knowledge.in_memory(notes()).facts(), SentenceForm(), creativity, cache=cache, seed=0, most_epochs=4
+    )
+    return next(cache.iterdir())
+
+
+def test_the_blocks_of_the_readme_run_and_print_insights(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("\n".join(notes()))
+    (tmp_path / "my-model").symlink_to(model)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), names)
+    printed = capsys.readouterr().out
+    assert re.search(r"\(p = 0\.\d{3}\)\n +\d+%", printed), printed
