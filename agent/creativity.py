@@ -19,12 +19,19 @@ GRID = (Recipe(), Recipe(temperature=1.5, min_p=0.05))
 
 
 def creativity_by_firing(
-    grounder: Grounder, sparker: Sparker, *, samples: int = 1024, grid: Sequence[Recipe] = GRID, seed: int = 0
+    grounder: Grounder,
+    sparker: Sparker,
+    *,
+    alpha: float = 0.2,
+    samples: int = 2048,
+    grid: Sequence[Recipe] = GRID,
+    seed: int = 0,
 ) -> Creativity:
     """Return a measure of creativity: distinct insights per sample, the best value on the grid, in [0, 1].
 
-    Each distinct insight counts ``1 - p``, so that many weak ones do not pass for a few strong. The questions and the
-    random numbers are the same at each call.
+    Each distinct insight counts ``1 - p / alpha``, with the grounder's ``alpha``: barely passing is worth nothing. (On
+    CoDEx-S this rose with the validation truths as training went on, when the bare number of insights no longer did.)
+    The questions and the random numbers are the same at each call.
     """
 
     def creativity(generator: CausalGenerator) -> float:
@@ -33,7 +40,7 @@ def creativity_by_firing(
             rng = np.random.default_rng([seed, 3])
             generator.recipe = recipe
             groundings = grounder.ground(generator.hallucinate(sparker.sparks(rng, samples // 4), 4, rng))
-            insights = {g.key: 1 - g.p_value for g in groundings if g.standing is Standing.INSIGHT}
+            insights = {g.key: 1 - g.p_value / alpha for g in groundings if g.standing is Standing.INSIGHT}
             values.append(sum(insights.values()) / samples)
         generator.recipe = own
         return max(values)

@@ -202,7 +202,7 @@ def _train(
         if value > best:
             best, falls = value, 0
             best_weights = {name: weight.clone() for name, weight in model.state_dict().items()}
-        elif (falls := falls + 1) >= 3:
+        elif (falls := falls + 1) >= 4:
             break
     model.load_state_dict(best_weights)
     return generator

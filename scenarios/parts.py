@@ -212,6 +212,7 @@ def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Ca
     measure = creativity_by_firing(
         StoreGrounder(knowledge.copy_with(facts), alpha=config.grounding.alpha, seed=config.seed),
         kit.questions(knowledge),
+        alpha=config.grounding.alpha,
         seed=config.seed,
     )
     return embedded_generator(

@@ -49,6 +49,6 @@ def test_memory_and_nonsense_are_worth_nothing(world: World) -> None:
 def test_each_insight_counts_once_and_the_best_of_the_grid_counts(world: World) -> None:
     hidden = triples(list(world.hidden))
     grounded = StoreGrounder(world.knowledge).ground([claim(*h) for h in world.hidden])
-    gains = [1 - g.p_value if g.standing is Standing.INSIGHT else 0.0 for g in grounded]
+    gains = [1 - g.p_value / 0.2 if g.standing is Standing.INSIGHT else 0.0 for g in grounded]
     assert len(GRID) == 2
     assert measured(world, hidden[:1], hidden[1:4]) == pytest.approx(max(gains[0], sum(gains[1:4])) / 64)
