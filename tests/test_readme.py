@@ -14,7 +14,7 @@ ILLS = ("influenza", "malaria", "typhus", "measles", "cholera", "scurvy")
 
 
 def notes() -> list[str]:
-    """Return sentences of a world in which what lowers a sign relieves the ills that show it; some reliefs are unsaid."""
+    """Return sentences of a world in which what lowers a sign relieves the ills that show it; not all is said."""
     lowers = [f"{herb.capitalize()} lowers {SIGNS[(i + k) % 6]}." for i, herb in enumerate(HERBS) for k in (0, 1)]
     shows = [f"{SIGNS[(i + k) % 6].capitalize()} marks {ill}." for i, ill in enumerate(ILLS) for k in (0, 1)]
     relieves = [f"{herb.capitalize()} relieves {ILLS[i]}." for i, herb in enumerate(HERBS) if i != 2]

@@ -126,7 +126,7 @@ def test_the_generator_is_taken_as_it_was_at_the_peak_and_training_stops_after_i
     creativity = Rising(peak)
     generator = trained(facts, tmp_path, creativity, most_epochs=400)
     assert torch.equal(weights(generator), creativity.seen[peak - 1])
-    assert len(creativity.seen) == peak + 3
+    assert len(creativity.seen) == peak + 4
 
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).map(lambda s: s.replace("|", "¦"))

@@ -25,7 +25,6 @@ from hunch.graphs import stream
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 
-
 SEED = 1
 """A world in which much is kept, so that a loss would show."""
 
