@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/hunch run literature --arms --run runs/demo
+	$(BIN)/hunch run literature --run runs/demo
 
 test: setup
 	$(BIN)/python -m pytest -q -m "not slow"
