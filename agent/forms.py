@@ -14,6 +14,9 @@ from hunch.memory.records import Fact, Spark, Triple
 ASSOCIATED = "is linked with"
 """The relation between concepts that one sentence names, when nothing more is known."""
 
+NOTHING = "(nothing readable)"
+"""The text of a hypothesis that is none."""
+
 
 def sentence_of(triple: Triple) -> str:
     """Return a triple as a plain sentence."""
@@ -68,7 +71,7 @@ class TripleForm:
         said = self.prompt(spark) + completion
         parts = [part.strip().replace("¦", "|") for part in said.split("|")]
         if len(parts) != 4 or not all(parts) or not completion.lstrip().startswith("|"):
-            return said.replace("|", " ").strip("<> "), None
+            return NOTHING, None
         ends = (parts[3], parts[1]) if parts[0] == "<" else (parts[1], parts[3])
         triple = Triple(subject=ends[0], relation=parts[2], object=ends[1])
         return sentence_of(triple), triple
@@ -93,7 +96,7 @@ class SentenceForm:
             triple = Triple(subject=spark.subject or answer, relation=spark.relation, object=spark.object or answer)
             return sentence_of(triple), triple
         said = first if spark.prompt.endswith("?") else f"{spark.prompt}{completion}".strip().split("\n", 1)[0].strip()
-        return said or "(nothing)", None
+        return said or NOTHING, None
 
 
 def form_for(facts: Sequence[Fact]) -> Form:

@@ -34,6 +34,8 @@ NULL = 10_000
 SURE = 0.005
 """Up to this p-value a kept insight has the whole trust; above it the trust falls as 1/p, as the share of truths among
 insights does (on the validation truths of CoDEx-S: 0.48 at 0.001, 0.12 at 0.03, 0.015 at 0.18)."""
+UNREADABLE = -1e3
+"""The strength of what names fewer than two known things; it is no hypothesis about the store."""
 FAINT = 0.02
 """What weighs less than this is not worth a link."""
 
@@ -167,6 +169,8 @@ class StoreGrounder:
             if subject is None or target is None or stated is None or subject == target:
                 return []
             return [(subject, self._relations[stated], target)]
+        if isinstance(said, Hypothesis) and "\ufffd" in text:  # half a character: no sentence
+            return []
         named = said.concepts if isinstance(said, Fact) and said.concepts else self.knowledge.link([text])[0]
         numbers = [self._concepts[name] for name in dict.fromkeys(named) if name in self._concepts]
         relation = self._stated(text)
@@ -209,6 +213,8 @@ class StoreGrounder:
         rng = np.random.default_rng([self._seed, 1])
         network = Network(links)
         null = self._scale.strength(network.evidence(swaps(self._base, rng, NULL), self._lore))
+        if not len(null):
+            raise InputError("every swap of parts between the store's facts is itself a fact; import more facts.")
         return _Fired(network, np.sort(null), tuple(self._facts[: self._firing]))
 
     def _ground(self, hypotheses: Sequence[Hypothesis]) -> dict[str, Grounding]:
@@ -228,7 +234,12 @@ class StoreGrounder:
         return found | (self._fire(fresh) if fresh else {})
 
     def _said(self, text: str) -> Fact | None:
-        """Return the stored fact that says the same sentence."""
+        """Return a stored sentence that says the same, or that names all that is named, in the same order."""
+        named = self.knowledge.link([text])[0]
+        for fact in self.knowledge.neighbours(named[0]) if named else ():
+            rest = iter(fact.concepts)
+            if fact.triple is None and all(name in rest for name in named):
+                return fact
         ids, _ = self.knowledge.near([text], 1)
         facts = [self.knowledge.fact(id) for id in ids[0]]
         return next((fact for fact in facts if folded(fact.text).rstrip(" .") == folded(text).rstrip(" .")), None)
@@ -280,7 +291,7 @@ def _unreadable(hypothesis: Hypothesis) -> Grounding:
     return Grounding(
         key=hypothesis.key,
         standing=Standing.HALLUCINATION,
-        strength=-1e3,
+        strength=UNREADABLE,
         p_value=1.0,
         novelty=1.0,
         reason="names fewer than two different things that the store knows",

@@ -190,7 +190,7 @@ def _train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
     order = np.random.default_rng(seed)
     batch = min(512, max(32, len(rows) // 40))
-    every = max(1, round(40 * batch / len(rows)))  # epochs between two looks: at least 40 steps
+    every = min(max(1, round(40 * batch / len(rows))), most_epochs)  # epochs between two looks: at least 40 steps
     best, best_weights, falls = -1.0, model.state_dict(), 0
     notice(f"training a generator of {model.num_parameters() / 1e6:.2f} M parameters on {len(lines)} lines")
     for epoch in range(1, most_epochs + 1):

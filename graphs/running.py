@@ -54,6 +54,8 @@ def stream(mind: Mind, folder: Path | None = None) -> Iterator[Event]:
         saver = stack.enter_context(_saver(folder))
         graph: Graph = build_cycle().compile(checkpointer=saver, name="hunch")
         state, episode, unfinished = _left_off(graph, saver)
+        if state is START_STATE:  # rounds of another run may be in the ledger: their numbers are taken
+            state = State(**{**START_STATE, "round": mind.archive.rounds()})
         _prepare(mind, folder, state)
         while unfinished or mind.budget.spent(state) is None:
             for event in graph.stream(

@@ -43,7 +43,7 @@ class Scale:
         return strength
 
     def contributions(self, evidence: Floats) -> Floats:
-        """Return what each kind of evidence adds to the strength, shape (N, 4), in nats."""
+        """Return what each kind of evidence adds to the strength, shape (N, 5), in nats."""
         return _curved(evidence, self.unit) * self.weight
 
 
@@ -96,7 +96,7 @@ def fit_scale(links: Links, rng: np.random.Generator, *, hidden: float = 0.15, m
         links: observed facts only.
         rng: which facts are hidden, and the swaps.
         hidden: share of the facts that is hidden.
-        most: hide at most this many (enough for four weights).
+        most: hide at most this many (enough for five weights).
     """
     if len(links) < FEWEST_TO_FIT:
         return Scale(np.full(len(EVIDENCE), 0.05), np.ones(len(EVIDENCE)), 0.0)

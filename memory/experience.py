@@ -58,6 +58,10 @@ class Archive:
         """Return all samples by (round, slot)."""
         return self._ledger.draws()
 
+    def rounds(self) -> int:
+        """Return the number of rounds that have drawn anything: one more than the last round's number."""
+        return max((draw.round for draw in self.draws()), default=-1) + 1
+
     def count(self) -> int:
         """Return how many experiences were kept."""
         return self._ledger.experience_count()

@@ -7,7 +7,7 @@ the degree of each concept passed, so that fan-out is normalised and hubs are da
 Five kinds of evidence for a claim (s, r, o) are kept apart:
 
 ``subject_analogy``  sum_s' K[s,s'] A_r[s',o]       things like s stand so to o
-``object_analogy``   sum_o' A_r[s,o'] K[o',o]       s stands so to things like o
+``object_analogy``   sum_o' A_r[s,o'] K[o,o']       s stands so to things like o
 ``direct``           sum of llr over other links    s and o stand in another relation, which implies r or excludes it
 ``bridges``          sum_b carried(s,b,o) llr       one thing between, joined by relations that imply r
 ``chains``           sum_bc carried(s,b,c,o) llr    two things between, joined by relations that imply r
@@ -82,7 +82,7 @@ class Network:
         return stands if forward else sp.csr_matrix(stands.T)
 
     def evidence(self, claims: Ints, lore: Lore, *, chunk: int = 2048) -> Floats:
-        """Return the evidence for each claim, (N, 4), columns as in ``EVIDENCE``; all but ``SIGNED`` are >= 0."""
+        """Return the evidence for each claim, (N, 5), columns as in ``EVIDENCE``; all but ``SIGNED`` are >= 0."""
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
         return np.vstack(parts) if parts else np.zeros((0, len(EVIDENCE)))
 

@@ -15,7 +15,7 @@ import numpy as np
 from hunch.memory.links import Floats, Ints, Links, counted
 
 HUB = 60
-"""Chains do not pass concepts with more links than this."""
+"""Chains do not pass concepts with more neighbours than this, weighted by reliability."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from filelock import FileLock, Timeout
 from hunch.graphs.running import stream
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
-from hunch.scenarios.parts import CONTROLS, FULL, Kit, assemble, settle
+from hunch.scenarios.parts import CONTROLS, FULL, Kit, Run, assemble, idle_threads, settle
 from hunch.scenarios.results import arm_folder, begun
-from hunch.scenarios.settings import Settings, to_yaml
+from hunch.scenarios.settings import to_yaml
 from hunch.views.progress import Progress
 
 Options = dict[str, Any]
@@ -22,7 +22,7 @@ MAY_CHANGE = ("run", "arms", "samples", "rounds", "seconds", "least_yield", "thr
 """Options that may differ when a run goes on: they do not change what its earlier rounds mean."""
 
 
-def claim(run: Path, scenario: str, config: Settings) -> FileLock:
+def claim(run: Path, scenario: str, config: Run) -> FileLock:
     """Make a run's folder one's own and write its config there; the same folder again goes on.
 
     Raises:
@@ -42,7 +42,9 @@ def claim(run: Path, scenario: str, config: Settings) -> FileLock:
         raise InputError(
             f"--run is {run}, but it cannot be written to ({error.strerror}); give another folder."
         ) from error
-    text, file = f"scenario: {scenario}\n{to_yaml(config)}", run / "config.yaml"
+    file = run / "config.yaml"
+    config = config.model_copy(update={"threads": config.threads or _threads_of(file) or idle_threads()})
+    text = f"scenario: {scenario}\n{to_yaml(config)}"
     try:
         if begun(run):
             _refuse_changes(file, yaml.safe_load(text))
@@ -53,6 +55,11 @@ def claim(run: Path, scenario: str, config: Settings) -> FileLock:
         raise
     replace_file(file, text.encode())
     return lock
+
+
+def _threads_of(file: Path) -> int:
+    """Return how many threads the run was begun with, 0 for a new one; figures depend on it in the last bits."""
+    return int(yaml.safe_load(file.read_text(encoding="utf-8")).get("threads", 0)) if file.exists() else 0
 
 
 def _clear(run: Path) -> None:
@@ -83,8 +90,8 @@ def _flat(options: Options, prefix: str = "") -> Options:
 
 def run_arms(kit: Kit, run: Path, label: str) -> None:
     """Run the full loop, and the controls where they were asked for."""
-    settle(kit.config.threads)
-    arms = [*CONTROLS, FULL] if kit.config.arms else [FULL]
+    settle(_threads_of(run / "config.yaml"))
+    arms = [FULL, *CONTROLS] if kit.config.arms else [FULL]
     with Progress(kit.config.samples, label=label) as progress:
         for arm in arms:
             folder = arm_folder(run, arm.name)

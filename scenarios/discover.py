@@ -61,7 +61,7 @@ def report(config: Config, run: Path) -> None:
     results = reporting.results_of(run, truths)
     full = results[-1]
     summary = [
-        f"{full.samples} hypotheses were drawn; {full.distinct_novel} different ones are not in the store, "
+        f"{full.samples} hypotheses were drawn; {full.distinct_novel} different ones are new to the store, "
         f"and {full.kept} of them fire strongly enough to be kept (p <= {config.grounding.alpha:g})."
     ]
     if truths is not None:

@@ -113,6 +113,6 @@ def degree_ranks(result: ArmResult, discoveries: list[Discovery], reading: Readi
         triple = result.insights[index].hypothesis.triple
         return -degree.get(triple.subject, 0) * degree.get(triple.object, 0) if triple else 0
 
-    order = sorted(range(len(result.insights)), key=popularity)
+    order = sorted(range(len(result.insights)), key=lambda index: (popularity(index), result.insights[index].id))
     place = {result.insights[index].id: rank for rank, index in enumerate(order, start=1)}
     return [place[discovery.triple.key] for discovery in discoveries if discovery.triple.key in place]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.protocols import Sparker
-from hunch.agent.small import embedded_generator
+from hunch.agent.small import Creativity, embedded_generator
 from hunch.graphs.budget import Budget
 from hunch.graphs.mind import Mind
 from hunch.memory.knowledge import Knowledge
@@ -145,13 +146,16 @@ class Kit:
     questions: Callable[[Knowledge], Sparker]
 
 
-def settle(threads: int) -> int:
-    """Set how many threads torch uses, silence transformers' own progress bars and return the number of threads."""
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # ships no types
+def idle_threads() -> int:
+    """Return how many threads pay now: all cores of an idle machine, one of a busy one."""
     cores = os.cpu_count() or 1
-    count = threads or (cores if os.getloadavg()[0] < cores / 2 else 1)
-    torch.set_num_threads(count)
-    return count
+    return cores if os.getloadavg()[0] < cores / 2 else 1
+
+
+def settle(threads: int) -> None:
+    """Set how many threads torch uses, and silence transformers' own progress bars."""
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # ships no types
+    torch.set_num_threads(threads)
 
 
 def open_store(folder: Path, reading: Reading) -> Knowledge:
@@ -171,8 +175,6 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
     config = kit.config
     knowledge = open_store(folder, kit.reading)
     facts = observed(knowledge)
-    generator = _generator(kit, knowledge, facts, notice)
-    generator.recipe = arm.recipe or config.generating.recipe
     grounder = StoreGrounder(
         knowledge,
         alpha=config.grounding.alpha,
@@ -180,6 +182,8 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         trust=config.grounding.trust,
         placebo=arm.placebo,
     )
+    generator = _generator(kit, knowledge, facts, notice)
+    generator.recipe = arm.recipe or config.generating.recipe
     learner = None
     if arm.learns:
         lines = [line for fact in facts for line in generator.form.lines(fact.text, fact.triple)]
@@ -208,17 +212,21 @@ def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Ca
     config = kit.config
     if config.generating.model is not None:
         return CausalGenerator.from_pretrained(config.generating.model, _form_of(config.generating.model, facts))
-    # the measure that training maximises is the true store's in every arm: all arms begin with the same generator
-    measure = creativity_by_firing(
-        StoreGrounder(knowledge.copy_with(facts), alpha=config.grounding.alpha, seed=config.seed),
-        kit.questions(knowledge),
-        alpha=config.grounding.alpha,
-        seed=config.seed,
-    )
+
+    @cache
+    def measure() -> Creativity:
+        """Return what training maximises, made when it is first needed: the true store's in every arm."""
+        return creativity_by_firing(
+            StoreGrounder(knowledge.copy_with(facts), alpha=config.grounding.alpha, seed=config.seed),
+            kit.questions(knowledge),
+            alpha=config.grounding.alpha,
+            seed=config.seed,
+        )
+
     return embedded_generator(
         facts,
         form_for(list(facts)),
-        measure,
+        lambda generator: measure()(generator),
         measure=f"firing at {kit.config.grounding.alpha}, {kit.questions.__module__}",
         cache=config.cache.expanduser(),
         seed=config.seed,
@@ -227,6 +235,10 @@ def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Ca
     )
 
 
+MARKS = ("trained.json", "version.json")
+"""Files that only our own generators have: one embedded, and one that a run has reinforced."""
+
+
 def _form_of(model: str, facts: Sequence[Fact]) -> Form:
     """Return the form that a model speaks: an embedded generator has learned its store's, others speak sentences."""
-    return form_for(list(facts)) if (Path(model) / "trained.json").exists() else SentenceForm()
+    return form_for(list(facts)) if any((Path(model) / mark).exists() for mark in MARKS) else SentenceForm()

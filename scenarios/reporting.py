@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -47,7 +48,7 @@ def rebuild(run: Path) -> str:
     Raises:
         InputError: if the folder holds no run.
     """
-    if not begun(run) or not arms_in(run):
+    if not begun(run) or FULL.name not in arms_in(run):
         raise InputError(f"{run} holds no run that has drawn anything; give the folder that `hunch run` wrote.")
     stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     scenario = importlib.import_module(f"hunch.scenarios.{stored.pop('scenario')}")
@@ -168,7 +169,8 @@ def _rejected(draws: Sequence[Draw], most: int = 24) -> list[RejectedRow]:
     rows = []
     for standing in (Standing.HALLUCINATION, Standing.RECALL):
         some = list({draw.key: draw for draw in draws if not draw.kept and draw.standing is standing}.values())
-        for draw in some[:: max(1, len(some) // (most // 2))][: most // 2]:
+        for at in np.unique(np.linspace(0, len(some) - 1, most // 2).astype(int)) if some else ():
+            draw = some[at]
             text = sentence_of(draw.triple) if draw.triple else draw.text
             rows.append(
                 RejectedRow(

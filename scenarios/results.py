@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hunch.agent.grounding import UNREADABLE
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Experience, Fact, Standing
 from hunch.scenarios.parts import FULL
-
-UNREADABLE = -1e3
-"""The strength of what names fewer than two known things; that is no hypothesis about the store."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,18 @@ def arms_in(run: Path) -> list[str]:
 
 
 def keys_of(knowledge: Knowledge, facts: Collection[Fact]) -> set[str]:
-    """Return the content ids of ``facts`` as the store would name them, those left out that it holds already."""
-    named = []
-    for fact in facts:
+    """Return the content ids of ``facts`` as the store would name them, without those that its own facts entail."""
+    ids = set()
+    stated = knowledge.known([fact.triple for fact in facts])
+    texts = {fact.id for fact in knowledge.facts() if fact.experience_id is None}
+    for fact, known in zip(facts, stated, strict=True):
         if fact.triple is not None:
             ends = {"subject": fact.triple.subject, "object": fact.triple.object}
             own = {end: knowledge.resolve(name) or name for end, name in ends.items()}
             fact = fact.model_copy(update={"triple": fact.triple.model_copy(update=own)})
-        named.append(fact)
-    held = {fact.id for fact in knowledge.facts() if fact.experience_id is None}
-    return {fact.id for fact in named} - held
+        if fact.id not in texts and (known is None or known.experience_id is not None):
+            ids.add(fact.id)
+    return ids
 
 
 def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> ArmResult:

@@ -172,6 +172,8 @@ def _read(path: Path, scenario: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise InputError(f"--config is {path}, but it does not hold lines of the form `option: value`; {remedy}")
+    if values.get("scenario") == scenario:  # the config of a run says which scenario it is of
+        del values["scenario"]
     return values
 
 

@@ -1,4 +1,5 @@
 import re
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,29 +9,56 @@ from hunch.agent.small import embedded_generator
 from hunch.memory import Knowledge
 
 README = Path(__file__).parent.parent / "README.md"
-HERBS = ("garlic", "ginger", "sugar", "mint", "sage", "thyme")
-SIGNS = ("fever", "cough", "nausea", "fatigue", "thirst", "hiccups")
-ILLS = ("influenza", "malaria", "typhus", "measles", "cholera", "scurvy")
+HERBS = ["garlic", "ginger", "sugar", "mint", "sage", "thyme", "basil", "clove", "fennel", "nettle", "rue", "dill"]
+SIGNS = [
+    "fever",
+    "cough",
+    "nausea",
+    "fatigue",
+    "thirst",
+    "tremor",
+    "pallor",
+    "cramps",
+    "vertigo",
+    "itching",
+    "swelling",
+    "rash",
+]
+ILLS = [
+    "flu",
+    "malaria",
+    "typhus",
+    "measles",
+    "cholera",
+    "scurvy",
+    "rickets",
+    "mumps",
+    "gout",
+    "asthma",
+    "anthrax",
+    "croup",
+]
 
 
 def notes() -> list[str]:
     """Return sentences of a world in which what lowers a sign relieves the ills that show it; not all is said."""
-    lowers = [f"{herb.capitalize()} lowers {SIGNS[(i + k) % 6]}." for i, herb in enumerate(HERBS) for k in (0, 1)]
-    shows = [f"{SIGNS[(i + k) % 6].capitalize()} marks {ill}." for i, ill in enumerate(ILLS) for k in (0, 1)]
-    relieves = [f"{herb.capitalize()} relieves {ILLS[i]}." for i, herb in enumerate(HERBS) if i != 2]
+    near = [(i, (i + k) % 12) for i in range(12) for k in (0, 1, 2)]
+    lowers = [f"{HERBS[i].capitalize()} lowers {SIGNS[j]}." for i, j in near]
+    shows = [f"{ILLS[i].capitalize()} brings {SIGNS[j]}." for i, j in near]
+    relieves = [f"{HERBS[i].capitalize()} relieves {ILLS[j]}." for i, j in near if (i + j) % 3]
     return [*lowers, *shows, *relieves]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a small model that speaks of that world."""
-    cache = tmp_path_factory.mktemp("models")
+    cache, looks = tmp_path_factory.mktemp("models"), count()
 
     def creativity(generator: CausalGenerator) -> float:
-        return 1.0  # the first look is the peak
+        return float(next(looks))  # the last look is the peak
 
     embedded_generator(
-        Knowledge.in_memory(notes()).facts(), SentenceForm(), creativity, cache=cache, seed=0, most_epochs=4
+        Knowledge.in_memory(notes()).facts(), SentenceForm(), creativity, cache=cache, seed=0, most_epochs=40
     )
     return next(cache.iterdir())
 

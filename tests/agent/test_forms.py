@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunch.agent.forms import SentenceForm, TripleForm, form_for, sentence_of
+from hunch.agent.forms import NOTHING, SentenceForm, TripleForm, form_for, sentence_of
 from hunch.memory.records import Fact, Spark, Triple
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
@@ -65,7 +65,7 @@ def test_a_sentence_is_gone_on_with_and_a_question_is_answered() -> None:
     form = SentenceForm()
     assert form.read(Spark(prompt="Fish oil"), " lowers viscosity.\nMore") == ("Fish oil lowers viscosity.", None)
     assert form.read(Spark(prompt="What helps?"), "Fish oil does.\nMore") == ("Fish oil does.", None)
-    assert form.read(Spark(prompt="What helps?"), " \n ")[0] == "(nothing)"
+    assert form.read(Spark(prompt="What helps?"), " \n ")[0] == NOTHING
     assert form.prompt(Spark(prompt="What helps?")) == "What helps? " and form.prompt(Spark(prompt="Fish")) == "Fish"
 
 
