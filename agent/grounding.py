@@ -91,7 +91,7 @@ class StoreGrounder:
         self._trust = trust
         self._seed = seed
         self._placebo = placebo
-        observed = [fact for fact in knowledge.facts() if fact.experience_id is None]
+        observed = knowledge.observed()
         names = dict.fromkeys(name for fact in observed for name in fact.concepts)
         self._concepts = {name: number for number, name in enumerate(names)}
         named = dict.fromkeys(fact.triple.relation for fact in observed if fact.triple)

@@ -33,7 +33,7 @@ class OpenQuestions:
         anything: float = 0.0,
         evenly: bool = False,
     ) -> None:
-        facts = [fact for fact in knowledge.facts() if fact.experience_id is None]
+        facts = knowledge.observed()
         asked = relations or {}
         groups = [[f for f in facts if f.triple and f.triple.relation == relation] for relation in asked] or [facts]
         empty = [relation for relation, group in zip(asked, groups, strict=False) if not group]

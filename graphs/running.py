@@ -42,7 +42,7 @@ def run(mind: Mind, folder: Path | None = None, *, samples: int | None = None) -
         mind.budget = replace(mind.budget, samples=samples)
     for _ in stream(mind, folder):
         pass
-    return sorted(mind.archive.all(), key=lambda kept: (kept.grounding.p_value, -kept.grounding.strength))
+    return mind.archive.ranked()
 
 
 def stream(mind: Mind, folder: Path | None = None) -> Iterator[Event]:

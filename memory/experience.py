@@ -58,6 +58,10 @@ class Archive:
         """Return all samples by (round, slot)."""
         return self._ledger.draws()
 
+    def ranked(self) -> list[Experience]:
+        """Return what was kept, the most significant first; of equal p-values the strongest."""
+        return sorted(self.all(), key=lambda kept: (kept.grounding.p_value, -kept.grounding.strength))
+
     def rounds(self) -> int:
         """Return the number of rounds that have drawn anything: one more than the last round's number."""
         return max((draw.round for draw in self.draws()), default=-1) + 1

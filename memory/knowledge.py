@@ -115,6 +115,10 @@ class Knowledge:
         self._refresh()
         return list(self._facts.values())
 
+    def observed(self) -> list[Fact]:
+        """Return the facts that were given, without what the agent concluded."""
+        return [fact for fact in self.facts() if fact.experience_id is None]
+
     def fact(self, id: str) -> Fact:
         """Return a fact by its id.
 

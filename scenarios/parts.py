@@ -165,16 +165,11 @@ def open_store(folder: Path, reading: Reading) -> Knowledge:
     return knowledge
 
 
-def observed(knowledge: Knowledge) -> list[Fact]:
-    """Return the facts that were given, without what the agent concluded."""
-    return [fact for fact in knowledge.facts() if fact.experience_id is None]
-
-
 def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) -> Mind:
     """Choose the concrete parts of one arm's mind."""
     config = kit.config
     knowledge = open_store(folder, kit.reading)
-    facts = observed(knowledge)
+    facts = knowledge.observed()
     grounder = StoreGrounder(
         knowledge,
         alpha=config.grounding.alpha,

@@ -24,7 +24,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Fact, Standing
 from hunch.scenarios.discoveries import Discovery, sought
-from hunch.scenarios.parts import CONTROLS, FULL, observed
+from hunch.scenarios.parts import CONTROLS, FULL
 from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, keys_of, result_of
 from hunch.views.progress import plain
 from hunch.views.report import (
@@ -81,7 +81,7 @@ def write(
     main = results[-1]
     with Ledger(arm_folder(run, main.name) / "memory.sqlite", read_only=True) as ledger:
         knowledge = Knowledge(ledger)
-        facts = observed(knowledge)
+        facts = knowledge.observed()
         true = keys_of(knowledge, truths) if truths is not None else None
         draws = Archive(ledger).draws()
         shown = main.insights[:400]

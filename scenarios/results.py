@@ -70,13 +70,13 @@ def keys_of(knowledge: Knowledge, facts: Collection[Fact]) -> set[str]:
     """Return the content ids of ``facts`` as the store would name them, without those that its own facts entail."""
     ids = set()
     stated = knowledge.known([fact.triple for fact in facts])
-    texts = {fact.id for fact in knowledge.facts() if fact.experience_id is None}
+    held = {fact.id for fact in knowledge.observed()}
     for fact, known in zip(facts, stated, strict=True):
         if fact.triple is not None:
             ends = {"subject": fact.triple.subject, "object": fact.triple.object}
             own = {end: knowledge.resolve(name) or name for end, name in ends.items()}
             fact = fact.model_copy(update={"triple": fact.triple.model_copy(update=own)})
-        if fact.id not in texts and (known is None or known.experience_id is not None):
+        if fact.id not in held and (known is None or known.experience_id is not None):
             ids.add(fact.id)
     return ids
 
@@ -92,7 +92,7 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
     folder = arm_folder(run, arm)
     with Ledger(folder / "memory.sqlite", read_only=True) as ledger:
         archive = Archive(ledger)
-        draws, experiences = archive.draws(), archive.all()
+        draws, insights = archive.draws(), archive.ranked()
     first: dict[str, bool] = {}
     for draw in draws:
         first.setdefault(draw.key, draw.standing is not Standing.RECALL and draw.strength > UNREADABLE)
@@ -109,7 +109,7 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
         true_kept=None if true is None else int(true.sum()),
         curve=_curve(kept),
         true_curve=None if true is None else _curve(true),
-        insights=tuple(sorted(experiences, key=lambda e: (e.grounding.p_value, -e.grounding.strength))),
+        insights=tuple(insights),
         seconds=_seconds(folder / "events.jsonl"),
     )
 
