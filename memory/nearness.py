@@ -20,6 +20,8 @@ from hunch.memory.vectors import VectorIndex
 
 SNAPSHOT_FACTS = 1_000
 """Facts from which on the index is saved; fewer are encoded faster than read."""
+PIECE = 32_768
+"""Facts encoded at once: their vectors stand in memory twice for a moment."""
 
 log = logging.getLogger(__name__)
 
@@ -93,4 +95,6 @@ class Nearness:
 
     def _encode(self, numbers: Iterable[int], encoder: Encoder, index: VectorIndex) -> None:
         chosen = list(numbers)
-        index.add(np.array(chosen, np.int64), encoder.encode([self._facts[number].text for number in chosen]))
+        for start in range(0, len(chosen), PIECE):
+            piece = chosen[start : start + PIECE]
+            index.add(np.array(piece, np.int64), encoder.encode([self._facts[number].text for number in piece]))

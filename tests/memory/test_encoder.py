@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hunch.memory.encoder import LexicalEncoder, SentenceEncoder
-from hunch.memory.errors import InputError
+from hunch.memory.encoder import LexicalEncoder
 
 TEXTS = [
     "Fish oil lowers blood viscosity.",
@@ -53,9 +49,3 @@ def test_the_order_within_a_batch_does_not_matter() -> None:
 
 def test_empty_texts_become_zero_rows() -> None:
     assert not LexicalEncoder.fitted(TEXTS).encode(["", "  ", "?"]).any()
-
-
-def test_a_missing_extra_is_answered_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(InputError, match=r"pip install 'hunch-agent\[sentence\]'"):
-        SentenceEncoder("any")
