@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from hunch.memory.encoder import Encoder, FloatArray
 from hunch.memory.errors import InputError
 from hunch.memory.ledger import Ledger
-from hunch.memory.names import Names
+from hunch.memory.names import Mention, Names
 from hunch.memory.nearness import Nearness
 from hunch.memory.records import Concept, Count, Fact, Record, Triple, folded
 from hunch.memory.relations import Relations
@@ -145,6 +145,19 @@ class Knowledge:
         """Return the concepts that each text names, in order of appearance, each once."""
         self._refresh()
         return [self._names.link(text) for text in texts]
+
+    def mentions(self, texts: Sequence[str]) -> list[list[Mention]]:
+        """Return where each text names concepts, in order of appearance."""
+        self._refresh()
+        return [self._names.mentions(text) for text in texts]
+
+    def like(self, texts: Sequence[str], k: int) -> list[list[tuple[str, float]]]:
+        """Return for each text the concepts with a name of similar letters, best first, and how similar, in [0, 1].
+
+        Of the names, the ``k`` nearest are looked at. Those that came lately may be left out.
+        """
+        self._refresh()
+        return self._names.like(texts, k)
 
     def neighbours(self, name: str) -> list[Fact]:
         """Return the facts that touch a concept, given by its name or an alias; none for a stranger."""
