@@ -95,6 +95,7 @@ class Nearness:
 
     def _encode(self, numbers: Iterable[int], encoder: Encoder, index: VectorIndex) -> None:
         chosen = list(numbers)
-        for start in range(0, len(chosen), PIECE):
-            piece = chosen[start : start + PIECE]
+        pieces = -(-len(chosen) // PIECE)
+        for first in range(pieces):
+            piece = chosen[first::pieces]  # facts often come by topic; a big index places its lists by those it has
             index.add(np.array(piece, np.int64), encoder.encode([self._facts[number].text for number in piece]))
