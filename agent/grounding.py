@@ -13,27 +13,30 @@ cannot talk itself into a belief.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations
 
 import numpy as np
 
 from hunch.agent.explaining import Carrier, carriers
-from hunch.agent.forms import ASSOCIATED
-from hunch.memory.calibration import fit_scale, learn_lore, p_values, shuffled, swaps
+from hunch.agent.forms import ASSOCIATED, sentence_of
+from hunch.agent.reading import Reader
+from hunch.memory.calibration import shuffled
 from hunch.memory.errors import InputError
-from hunch.memory.firing import EVIDENCE, Network
+from hunch.memory.firing import EVIDENCE
 from hunch.memory.knowledge import Knowledge
-from hunch.memory.links import Floats, Links
-from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Standing, Status, folded
+from hunch.memory.links import Floats, Ints, Links
+from hunch.memory.meter import Meter
+from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Standing, Status, Triple, folded
 
 FEWEST = 10
 """A store with fewer links than this cannot tell meaning from chance."""
-NULL = 10_000
-"""Meaningless claims that strengths are compared with."""
+NEAREST = 20
+"""Facts nearest in text that are looked at."""
 SURE = 0.005
 """Up to this p-value a kept insight has the whole trust; above it the trust falls as 1/p, as the share of truths among
 insights does (on the validation truths of CoDEx-S: 0.48 at 0.001, 0.12 at 0.03, 0.015 at 0.18)."""
+MOST_NAMED = 6
+"""Concepts of one sentence that are linked with each other, those named first."""
 UNREADABLE = -1e3
 """The strength of what names fewer than two known things; it is no hypothesis about the store."""
 FAINT = 0.02
@@ -55,16 +58,6 @@ def as_fact(experience: Experience, trust: float) -> Fact:
         weight=weight,
         experience_id=experience.id,
     )
-
-
-@dataclass(frozen=True)
-class _Fired:
-    """The store ready to fire."""
-
-    network: Network
-    null: Floats
-    facts: tuple[Fact, ...]
-    """The fact behind each link."""
 
 
 class StoreGrounder:
@@ -89,7 +82,6 @@ class StoreGrounder:
         self.knowledge = knowledge
         self.alpha = alpha
         self._trust = trust
-        self._seed = seed
         self._placebo = placebo
         observed = knowledge.observed()
         names = dict.fromkeys(name for fact in observed for name in fact.concepts)
@@ -106,12 +98,15 @@ class StoreGrounder:
                 f"the store holds {len(observed)} facts with {self._observed} links between concepts, but at least "
                 f"{FEWEST} links are needed to tell meaning from chance; import more facts (`hunch facts import`)."
             )
-        rng = np.random.default_rng([seed, 0])
-        self._base = shuffled(self._links(), rng) if placebo else self._links()
-        self._scale = fit_scale(self._base, rng)
-        self._lore = learn_lore(Network(self._base), rng)
-        self._fired: _Fired | None = None
+        self._reader: Reader | None = None
+        links = self._links()
+        self._code_of: dict[str, int] = {}
+        for fact, code in zip(self._facts, links.codes(links.claims).tolist(), strict=True):
+            self._code_of.setdefault(fact.id, code)
+        self._base = shuffled(links, np.random.default_rng([seed, 2])) if placebo else links
+        self._meter = Meter(self._base, list(self._concepts), self._near, seed=seed)
         self._firing = self._observed  # how many links are in the network; the rest wait for it to be made anew
+        self._stale = False
         self._seen: dict[str, Grounding] = {}
 
     def ground(self, hypotheses: Sequence[Hypothesis]) -> list[Grounding]:
@@ -122,16 +117,15 @@ class StoreGrounder:
 
     def explain(self, hypotheses: Sequence[Hypothesis]) -> list[tuple[Firing, ...]]:
         """Return for each hypothesis the facts that fired, with their shares; nothing for a placebo store."""
-        read = [self._claims(hypothesis.text, hypothesis) for hypothesis in hypotheses]
+        read = self._read(hypotheses)
         claims = np.array([claim for several in read for claim in several], dtype=np.int64).reshape(-1, 3)
         if self._placebo or not len(claims):
             return [()] * len(hypotheses)
-        fired = self._fired = self._fired or self._ready()
-        evidence = fired.network.evidence(claims, self._lore)
+        meter = self._ready()
+        each = iter(carriers(meter, claims, meter.measure(claims).evidence))
         names = list(self._concepts)
-        each = iter(carriers(fired.network, self._lore, self._scale, claims, evidence))
         return [
-            tuple(_firing(carrier, fired.facts, names) for _ in several for carrier in next(each)) for several in read
+            tuple(_firing(carrier, self._facts, names) for _ in several for carrier in next(each)) for several in read
         ]
 
     def absorb(self, experiences: Sequence[Experience]) -> None:
@@ -149,7 +143,7 @@ class StoreGrounder:
             if len(self._rows) >= 1.1 * self._firing:
                 self._firing = len(self._rows)
         if self._firing > before:
-            self._fired = None
+            self._stale = True
             self._seen = {key: seen for key, seen in self._seen.items() if seen.standing is Standing.RECALL}
 
     # Reading
@@ -157,26 +151,42 @@ class StoreGrounder:
     def _link(self, facts: Sequence[Fact]) -> None:
         """Append the links of ``facts``."""
         for fact in facts:
-            for subject, relation, target in self._claims(fact.text, fact):
+            for subject, relation, target in self._claims(fact):
                 self._rows.append((subject, relation, target, fact.weight))
                 self._facts.append(fact)
 
-    def _claims(self, text: str, said: Fact | Hypothesis) -> list[tuple[int, int, int]]:
-        """Return what is said as claims in numbers; empty when it names fewer than two known concepts."""
-        if said.triple:
-            subject, target = self._concept(said.triple.subject), self._concept(said.triple.object)
-            stated = self._by_fold.get(folded(said.triple.relation.replace("_", " ")))
-            if subject is None or target is None or stated is None or subject == target:
-                return []
-            return [(subject, self._relations[stated], target)]
-        if isinstance(said, Hypothesis) and "\ufffd" in text:  # half a character: no sentence
+    def _claims(self, fact: Fact) -> list[tuple[int, int, int]]:
+        """Return what a fact states as claims in numbers; empty when it names fewer than two known concepts."""
+        if fact.triple:
+            return self._stated(fact.triple)
+        named = fact.concepts or self.knowledge.link([fact.text])[0]
+        numbers = [self._concepts[name] for name in dict.fromkeys(named) if name in self._concepts][:MOST_NAMED]
+        relation = self._relation_in(fact.text)
+        return [(a, relation, b) for a, b in combinations(numbers, 2)]
+
+    def _read(self, hypotheses: Sequence[Hypothesis]) -> list[list[tuple[int, int, int]]]:
+        """Return what each hypothesis claims, in numbers; empty where it names fewer than two known concepts."""
+        texts = [h.text for h in hypotheses if h.triple is None and "\ufffd" not in h.text]  # half a character: no text
+        if texts and self._reader is None:
+            self._reader = Reader(self.knowledge)
+        said = iter(self._reader.read(texts) if self._reader else ())
+        read = []
+        for hypothesis in hypotheses:
+            if hypothesis.triple is not None:
+                read.append(self._stated(hypothesis.triple))
+            elif "\ufffd" in hypothesis.text:
+                read.append([])
+            else:
+                read.append([claim for one in next(said) for claim in self._stated(one.triple)])
+        return read
+
+    def _stated(self, triple: Triple) -> list[tuple[int, int, int]]:
+        """Return a triple in numbers, alone in a list; an empty one where a part is a stranger to the store."""
+        subject, target = self._concept(triple.subject), self._concept(triple.object)
+        relation = self._by_fold.get(folded(triple.relation.replace("_", " ")))
+        if subject is None or target is None or relation is None or subject == target:
             return []
-        named = said.concepts if isinstance(said, Fact) and said.concepts else self.knowledge.link([text])[0]
-        numbers = [self._concepts[name] for name in dict.fromkeys(named) if name in self._concepts]
-        relation = self._stated(text)
-        if isinstance(said, Hypothesis):
-            return [(a, relation, b) for a, b in pairwise(numbers)]
-        return [(a, relation, b) for i, a in enumerate(numbers[:6]) for b in numbers[i + 1 : 6]]
+        return [(subject, self._relations[relation], target)]
 
     def _concept(self, name: str) -> int | None:
         known = self.knowledge.resolve(name)
@@ -185,11 +195,22 @@ class StoreGrounder:
             known = linked[0] if len(linked) == 1 else None
         return None if known is None else self._concepts.get(known)
 
-    def _stated(self, text: str) -> int:
+    def _relation_in(self, text: str) -> int:
         """Return the longest relation whose name stands in ``text``; association when none does."""
         words = f" {folded(text)} "
         stated = [name for name in self._by_fold if f" {name} " in words]
         return self._relations[self._by_fold[max(stated, key=len)] if stated else ASSOCIATED]
+
+    def _near(self, claims: Ints) -> tuple[Ints, Floats]:
+        """Return the codes and similarities of the facts nearest in text to claims, as ``hunch.memory.firing`` asks."""
+        names, relations = list(self._concepts), list(self._relations)
+        texts = [
+            sentence_of(Triple.model_construct(subject=names[s], relation=relations[r], object=names[o]))
+            for s, r, o in claims.tolist()
+        ]
+        found, similarity = self.knowledge.near(texts, NEAREST)
+        codes = [[self._code_of.get(id, -1) for id in ids] + [-1] * (NEAREST - len(ids)) for ids in found]
+        return np.array(codes, dtype=np.int64).reshape(-1, NEAREST), similarity.astype(np.float64)
 
     # Firing
 
@@ -198,32 +219,30 @@ class StoreGrounder:
         weight = np.array([row[3] for row in self._rows])
         return Links(rows[:, 0], rows[:, 1], rows[:, 2], weight, len(self._concepts), len(self._relations))
 
-    def _ready(self) -> _Fired:
-        links = self._links().take(np.arange(self._firing))
-        if self._placebo:
-            kept = links.take(np.arange(self._observed, len(links)))
-            links = Links(
-                np.r_[self._base.subject, kept.subject],
-                np.r_[self._base.relation, kept.relation],
-                np.r_[self._base.object, kept.object],
-                links.weight,
-                links.concepts,
-                links.relations,
-            )
-        rng = np.random.default_rng([self._seed, 1])
-        network = Network(links)
-        null = self._scale.strength(network.evidence(swaps(self._base, rng, NULL), self._lore))
-        if not len(null):
-            raise InputError("every swap of parts between the store's facts is itself a fact; import more facts.")
-        return _Fired(network, np.sort(null), tuple(self._facts[: self._firing]))
+    def _ready(self) -> Meter:
+        """Return what measures, its network as large as it is to be."""
+        if self._stale:
+            links = self._links().take(np.arange(self._firing))
+            if self._placebo:
+                kept = links.take(np.arange(self._observed, len(links)))
+                links = Links(
+                    np.r_[self._base.subject, kept.subject],
+                    np.r_[self._base.relation, kept.relation],
+                    np.r_[self._base.object, kept.object],
+                    links.weight,
+                    links.concepts,
+                    links.relations,
+                )
+            self._meter.renew(links)
+            self._stale = False
+        return self._meter
 
     def _ground(self, hypotheses: Sequence[Hypothesis]) -> dict[str, Grounding]:
         """Ground hypotheses of distinct keys."""
         found: dict[str, Grounding] = {}
         known = self.knowledge.known([h.triple for h in hypotheses])
         fresh: list[tuple[Hypothesis, list[tuple[int, int, int]]]] = []
-        for hypothesis, fact in zip(hypotheses, known, strict=True):
-            claims = self._claims(hypothesis.text, hypothesis)
+        for hypothesis, fact, claims in zip(hypotheses, known, self._read(hypotheses), strict=True):
             fact = fact or (None if hypothesis.triple else self._said(hypothesis.text))
             if fact is not None:
                 found[hypothesis.key] = _recall(hypothesis.key, fact)
@@ -245,16 +264,13 @@ class StoreGrounder:
         return next((fact for fact in facts if folded(fact.text).rstrip(" .") == folded(text).rstrip(" .")), None)
 
     def _fire(self, fresh: list[tuple[Hypothesis, list[tuple[int, int, int]]]]) -> dict[str, Grounding]:
-        fired = self._fired = self._fired or self._ready()
         owner = np.repeat(np.arange(len(fresh)), [len(claims) for _, claims in fresh])
         claims = np.array([claim for _, several in fresh for claim in several], dtype=np.int64)
-        evidence = fired.network.evidence(claims, self._lore)
-        each = self._scale.strength(evidence)
-        order = np.lexsort((each, owner))
+        measured = self._ready().measure(claims)
+        order = np.lexsort((measured.strength, owner))
         weakest = order[np.searchsorted(owner[order], np.arange(len(fresh)))]
-        strength, p = each[weakest], p_values(each[weakest], fired.null)
-        _, similarity = self.knowledge.near([hypothesis.text for hypothesis, _ in fresh], 1)
-        novelty = np.clip(1.0 - similarity[:, 0], 0.0, 1.0)
+        evidence, strength, p = measured.evidence[weakest], measured.strength[weakest], measured.p[weakest]
+        novelty = np.clip(1.0 - evidence[:, EVIDENCE.index("near")], 0.0, 1.0)
         return {
             hypothesis.key: Grounding(
                 key=hypothesis.key,
@@ -262,7 +278,7 @@ class StoreGrounder:
                 strength=float(strength[i]),
                 p_value=float(p[i]),
                 novelty=float(novelty[i]),
-                evidence=dict(zip(EVIDENCE, evidence[weakest[i]].tolist(), strict=True)),
+                evidence=dict(zip(EVIDENCE, evidence[i].tolist(), strict=True)),
                 reason="" if p[i] <= self.alpha else f"fires no more than chance (p = {p[i]:.2f} > {self.alpha:g})",
             )
             for i, (hypothesis, _) in enumerate(fresh)

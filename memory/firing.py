@@ -1,41 +1,88 @@
 """Spreading activation over facts and concepts: what a claim fires.
 
-Activation starts at a claim's subject and at its object and spreads along links, one step from one side and up to two
-from the other; where the two meet, a path fires (Swanson's A-B-C, 1986). What arrives is divided by the square root of
-the degree of each concept passed, so that fan-out is normalised and hubs are damped (degree-weighted paths, Himmelstein
-& Baranzini 2015, exponent 0.5). The claim's own link is never walked: a fact adds nothing to the paths that support it.
-Five kinds of evidence for a claim (s, r, o) are kept apart:
+Activation starts at a claim's subject and at its object and spreads along links; where the two meet, something fires.
+For a claim (s, r, o) the kinds of evidence are kept apart:
 
-``subject_analogy``  sum_s' K[s,s'] A_r[s',o]       things like s stand so to o
-``object_analogy``   sum_o' A_r[s,o'] K[o,o']       s stands so to things like o
-``direct``           sum of llr over other links    s and o stand in another relation, which implies r or excludes it
-``bridges``          sum_b carried(s,b,o) llr       one thing between, joined by relations that imply r
-``chains``           sum_bc carried(s,b,c,o) llr    two things between, joined by relations that imply r
+*Analogies*, with H the likeness of two concepts (``hunch.memory.likeness``), A_r the facts of relation r, and C the
+cosine similarity of two names (words, tf-idf):
 
-K is the cosine similarity of two concepts' neighbourhoods (tf-idf over relation, direction and neighbour), the ``k``
-most alike kept; paths, what they carry and the ratio llr are those of ``hunch.memory.paths``. Everything is batched and
-sparse; nothing here draws at random.
+``subject_analogy``   a = sum_s' H[s,s'] A_r[s',o]         things like s stand so to o
+``object_analogy``    b = sum_o' A_r[s,o'] H[o,o']         s stands so to things like o
+``double_analogy``    sum_s'o' H[s,s'] A_r[s',o'] H[o',o]  things like s stand so to things like o
+``subject_fit``       sum_s' H[s,s'] [s' stands in r]      things like s stand in r at all: do the kinds fit?
+``object_fit``        sum_o' H[o,o'] [r holds of o']       the same for the object
+``subject_rivals``    (a + b - mean) / spread              against other subjects of r, and against other objects
+``object_rivals``                                          (lateral inhibition)
+``subject_share``     log softmax 10 (a + b)               the same as a share of what all of them fire
+``object_share``
+``subject_namesake``  sum_s' C[s,s'] A_r[s',o]             things named like s stand so to o
+``object_namesake``   sum_o' A_r[s,o'] C[o,o']             s stands so to things named like o
+``subject_word``      share of r in what stands so         things named like s stand in r, rather than in others
+``object_word``                                            the same for the object
 
-Left out: activation that does not look at relations. It told hidden facts from random swaps as well, but followed
-popularity: on what a generator says of CoDEx-S, true from false, typed paths and analogies have AUROC 0.881 on the
-validation truths, with untyped spreading beside them 0.872, with direct links instead 0.893 (docs/decisions/0003). Left
-out too: more than three steps, and hop counts (AUROC 0.51 in the MOLIERE data).
+*Paths* (Swanson's A-B-C, 1986), of up to three steps; paths, what they carry and what their relations imply (llr) are
+those of ``hunch.memory.paths``. d_b is the number of links of a thing between, so fan-out is normalised and hubs are
+damped, by several exponents, for which is best depends on the store (Hetionet's degree-weighted paths use 0.4 to 0.5,
+Himmelstein & Baranzini 2015):
+
+``direct``            sum of llr over other links between s and o
+``bridges_open``      sum_b llr                            one thing between
+``bridges``           sum_b llr / d_b^0.5
+``bridges_damped``    sum_b llr / d_b
+``chains``            sum_bc llr / (d_b d_c)^0.5           two things between
+``meeting``           log(1 + sum_b 1 / d_b^0.5)           one thing between, whatever the relations
+``breadth``           log(1 + number of things between)    "a whole bunch of neurons"
+``evenness``          entropy of their shares              ... and not one alone
+
+*Texts*: ``near`` and ``near_same``, the cosine similarity of the claim as a sentence to the nearest fact, and to the
+nearest of its relation (0 when none of those looked at is). Which facts are near is handed in, for it takes FAISS.
+
+The claim's own link is never walked and tells nothing of itself. Nothing here draws at random but the rivals, a fixed
+sample. How popular the parts of a claim are is measured by ``popularity``: it is a control, not evidence.
+
+Left out: more than three steps, and hop counts (AUROC 0.51 in the MOLIERE data).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from hunch.memory.links import Floats, Ints, Links, counted
+from hunch.memory.likeness import Likeness, Rows, words
+from hunch.memory.links import Floats, Ints, Links
 from hunch.memory.paths import Paths, Rules, Walks
 
-EVIDENCE = ("subject_analogy", "object_analogy", "direct", "bridges", "chains")
+ANALOGIES = (
+    "subject_analogy",
+    "object_analogy",
+    "double_analogy",
+    "subject_fit",
+    "object_fit",
+    "subject_rivals",
+    "subject_share",
+    "object_rivals",
+    "object_share",
+    "subject_namesake",
+    "object_namesake",
+    "subject_word",
+    "object_word",
+)
+PATHS = ("direct", "bridges_open", "bridges", "bridges_damped", "chains", "meeting", "breadth", "evenness")
+TEXTS = ("near", "near_same")
+EVIDENCE = (*ANALOGIES, *PATHS, *TEXTS)
 """The kinds of evidence, in the order of the columns of ``Network.evidence``."""
-SIGNED = (2, 3, 4)
-"""Columns of evidence that can speak against a claim."""
+POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequency", "object_frequency")
+"""The controls, in the order of the columns of ``Network.popularity``."""
+RIVALS = 64
+"""Other subjects, and other objects, of a relation that a claim's ends are compared with."""
+
+Near = Callable[[Ints], tuple[Ints, Floats]]
+"""Returns of claims, (N, 3), the codes of links nearest in text, (N, k), -1 for none, and their cosine similarities."""
 
 
 @dataclass(frozen=True)
@@ -57,65 +104,253 @@ class Network:
 
     Args:
         links: the store's facts as numbers.
-        alike: how many of the most similar concepts an analogy may come from.
+        names: the concepts' names, whose words are looked at too; without them only facts count.
+        near: finds facts nearest in text; without it ``TEXTS`` are 0.
     """
 
-    def __init__(self, links: Links, *, alike: int = 50) -> None:
+    def __init__(self, links: Links, names: Sequence[str] | None = None, near: Near | None = None) -> None:
         self.links = links
-        n = links.concepts
-        self._by_relation = [
+        n, relations = links.concepts, links.relations
+        self.forward = [
             sp.csr_matrix((links.weight[rows], (links.subject[rows], links.object[rows])), shape=(n, n))
-            for rows in _rows_by(links.relation, links.relations)
+            for rows in _rows_by(links.relation, relations)
         ]
-        adjacency = sp.csr_matrix((links.weight, (links.subject, links.object)), shape=(n, n))
-        adjacency = adjacency + adjacency.T
-        adjacency.data = np.minimum(adjacency.data, 1.0)
-        adjacency.setdiag(0)
-        adjacency.eliminate_zeros()
-        self.degree: Floats = np.maximum(np.asarray(adjacency.sum(axis=1)).ravel(), 1.0)
-        self.alike = _alike(self._by_relation, min(alike, max(n - 1, 1)))
+        """Per relation the weights of its facts, (concepts, concepts): row subject, column object."""
+        self.backward = [sp.csr_matrix(table.T) for table in self.forward]
+        """The same, row object, column subject."""
+        named = sp.csr_matrix((n, 0)) if names is None else words(names)
+        self.likeness = Likeness(links, None if names is None else named)
+        self.degree = _degree(links)
         self.walks = Walks(links, self.degree)
-
-    def standing(self, relation: int, *, forward: bool) -> sp.csr_matrix:
-        """Return which concepts stand in a relation, (n, n): row subject when ``forward``, otherwise row object."""
-        stands = self._by_relation[relation]
-        return stands if forward else sp.csr_matrix(stands.T)
+        self._near = near
+        self._words = named
+        self._known = np.unique(links.codes(links.claims))
+        self._ends = [_End(self.forward, self.likeness.rows, named), _End(self.backward, self.likeness.rows, named)]
+        self._cores: dict[int, Rows] = {}
 
     def evidence(self, claims: Ints, lore: Lore, *, chunk: int = 2048) -> Floats:
-        """Return the evidence for each claim, (N, 5), columns as in ``EVIDENCE``; all but ``SIGNED`` are >= 0."""
+        """Return the evidence for each claim, (N, len(EVIDENCE)), columns as in ``EVIDENCE``."""
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
         return np.vstack(parts) if parts else np.zeros((0, len(EVIDENCE)))
 
+    def popularity(self, claims: Ints) -> Floats:
+        """Return logarithms of how common each claim's parts are, (N, len(POPULARITY)), columns as in ``POPULARITY``.
+
+        The last two are in how many facts of the claim's relation its subject, its object stands.
+        """
+        out = np.zeros((len(claims), len(POPULARITY)))
+        out[:, 0], out[:, 1] = self.degree[claims[:, 0]], self.degree[claims[:, 2]]
+        for r, rows in _each(claims[:, 1]):
+            out[rows, 2] = self.forward[r].nnz
+            out[rows, 3] = np.diff(self.forward[r].indptr)[claims[rows, 0]]
+            out[rows, 4] = np.diff(self.backward[r].indptr)[claims[rows, 2]]
+        return np.log1p(out)
+
+    def prior(self, relation: Ints) -> Floats:
+        """Return the logarithm of how many answers the narrower of a relation's two questions has on average, (N,).
+
+        Of two claims that fire alike, the one of a relation that holds of many things at once is the likelier fact: who
+        was born in Paris was not born in Rome, but may speak French and German.
+        """
+        narrow = [
+            np.log(table.nnz / max(len(self._ends[0].things[r]), len(self._ends[1].things[r]), 1)) if table.nnz else 0.0
+            for r, table in enumerate(self.forward)
+        ]
+        answers: Floats = np.array(narrow)[relation]
+        return answers
+
+    def told(self, claim: Ints) -> tuple[Rows, Rows]:
+        """Return what is told of a claim's subject and of its object, (rank,) each.
+
+        Their inner products with the ends' own rows of likeness are the subject's and the object's analogy.
+        """
+        s, r, o = claim.tolist()
+        L = self.likeness.rows
+        return (self.backward[r][o] @ L).ravel(), (self.forward[r][s] @ L).ravel()
+
     def _evidence(self, claims: Ints, lore: Lore) -> Floats:
-        subject, relation, target = claims.T
-        out = np.zeros((len(claims), len(EVIDENCE)))
-        for r in np.unique(relation):
-            rows = np.flatnonzero(relation == r)
-            out[rows, 0] = _dot(self.alike[subject[rows]], self.standing(r, forward=False)[target[rows]])
-            out[rows, 1] = _dot(self.standing(r, forward=True)[subject[rows]], self.alike[target[rows]])
-        out[:, 2] = _summed(self.walks.direct(claims), lore.direct, relation)
-        out[:, 3] = _summed(self.walks.bridges(claims), lore.bridges, relation)
-        out[:, 4] = _summed(self.walks.chains(claims), lore.chains, relation)
-        return out
+        analogies = np.zeros((len(claims), len(ANALOGIES)))
+        for r, rows in _each(claims[:, 1]):
+            analogies[rows] = self._analogies(r, claims[rows])
+        return np.column_stack([analogies, self._paths(claims, lore), *self._texts(claims)])
+
+    def nearest(self, claims: Ints) -> Ints:
+        """Return the codes of the links nearest in text to each claim, (N,), -1 for none."""
+        if self._near is None:
+            return np.full(len(claims), -1, dtype=np.int64)
+        codes, similarity = self._near_known(claims)
+        best = similarity.argmax(axis=1)[:, None]
+        there = np.take_along_axis(similarity, best, 1) > 0
+        found: Ints = np.where(there, np.take_along_axis(codes, best, 1), -1).ravel()
+        return found
+
+    def _texts(self, claims: Ints) -> tuple[Floats, Floats]:
+        """Return ``near`` and ``near_same``, (N,) each."""
+        if self._near is None:
+            return np.zeros(len(claims)), np.zeros(len(claims))
+        codes, similarity = self._near_known(claims)
+        same = codes // self.links.concepts % self.links.relations == claims[:, 1:2]
+        return similarity.max(axis=1), np.where(same, similarity, 0.0).max(axis=1)
+
+    def _near_known(self, claims: Ints) -> tuple[Ints, Floats]:
+        """Return what is near, the claim's own link and links that the network lacks at similarity 0."""
+        assert self._near is not None
+        codes, similarity = self._near(claims)
+        counts = self._holds(codes) & (codes != self.links.codes(claims)[:, None])
+        return codes, np.where(counts, np.maximum(similarity, 0.0), 0.0)
+
+    def _analogies(self, r: int, claims: Ints) -> Floats:
+        """Return the analogies of claims of one relation, (N, len(ANALOGIES))."""
+        s, o = claims[:, 0], claims[:, 2]
+        L, W, forward, backward = self.likeness.rows, self._words, self.forward[r], self.backward[r]
+        subjects, objects = self._ends
+        like_s, like_o = L[s], L[o]
+        told_s, told_o = backward[o] @ L, forward[s] @ L  # (N, rank)
+        own = np.asarray(forward[s, o], dtype=np.float64).ravel()
+        itself_s, itself_o = _rowwise(like_s, like_s), _rowwise(like_o, like_o)
+        subject = _rowwise(like_s, told_s) - own * itself_s
+        target = _rowwise(like_o, told_o) - own * itself_o
+        double = _rowwise(like_s @ self._core(r), like_o) - own * itself_s * itself_o
+        single = subject + target
+        other, told = subjects.rivals(r)
+        against = told_s @ L[other].T + like_o @ told.T  # (N, rivals)
+        by_subject = _standing_out(
+            single, against, self._is_known(other[None, :], r, o[:, None]) | (other == s[:, None])
+        )
+        other, told = objects.rivals(r)
+        against = told_o @ L[other].T + like_s @ told.T
+        by_object = _standing_out(
+            single, against, self._is_known(s[:, None], r, other[None, :]) | (other == o[:, None])
+        )
+        named_s, named_o = W[s], W[o]
+        return np.column_stack(
+            [
+                subject,
+                target,
+                double,
+                np.asarray(like_s @ subjects.sum(r), dtype=np.float64),
+                np.asarray(like_o @ objects.sum(r), dtype=np.float64),
+                *by_subject,
+                *by_object,
+                _dot(named_s, backward[o] @ W) - own,
+                _dot(named_o, forward[s] @ W) - own,
+                np.asarray(named_s @ subjects.word_share(r)),
+                np.asarray(named_o @ objects.word_share(r)),
+            ]
+        )
+
+    def _is_known(self, subject: Ints, relation: int, target: Ints) -> NDArray[np.bool_]:
+        return self._holds((subject * self.links.relations + relation) * self.links.concepts + target)
+
+    def _holds(self, codes: Ints) -> NDArray[np.bool_]:
+        """Return which codes are those of links."""
+        at = np.minimum(np.searchsorted(self._known, codes), len(self._known) - 1)
+        known: NDArray[np.bool_] = self._known[at] == codes
+        return known
+
+    def _core(self, r: int) -> Rows:
+        """Return ``L^T A_r L``, (rank, rank)."""
+        if r not in self._cores:
+            L = self.likeness.rows
+            self._cores[r] = np.asarray(L.T @ (self.forward[r] @ L), dtype=np.float32)
+        return self._cores[r]
+
+    def _paths(self, claims: Ints, lore: Lore) -> Floats:
+        """Return the evidence from paths, (N, len(PATHS))."""
+        relation, count = claims[:, 1], len(claims)
+        direct, bridges, chains = self.walks.direct(claims), self.walks.bridges(claims), self.walks.chains(claims)
+        implied = lore.bridges.of(relation, bridges)
+        between = self.degree[bridges.between[:, 0]]
+        sums = [
+            _sum(direct.claim, direct.carried * lore.direct.of(relation, direct), count),
+            *(_sum(bridges.claim, bridges.weight * implied / between**damping, count) for damping in (0.0, 0.5, 1.0)),
+            _sum(chains.claim, chains.carried * lore.chains.of(relation, chains), count),
+        ]
+        return np.column_stack([*sums, *_breadth(bridges, count)])
 
 
-def _summed(paths: Paths, rules: Rules, relation: Ints) -> Floats:
-    summed: Floats = np.bincount(
-        paths.claim, paths.carried * rules.of(relation, paths), minlength=len(relation)
-    ).astype(np.float64)
+def _breadth(bridges: Paths, count: int) -> tuple[Floats, Floats, Floats]:
+    """Return ``meeting``, ``breadth`` and ``evenness`` of ``count`` claims; parallel paths over one bridge are one."""
+    width = int(bridges.between.max(initial=0)) + 1
+    pair, at = np.unique(bridges.claim * width + bridges.between[:, 0], return_inverse=True)
+    each = np.zeros(len(pair))
+    np.maximum.at(each, at, bridges.carried)
+    claim = pair // width
+    total = _sum(claim, each, count)
+    share = each / np.maximum(total[claim], 1e-12)
+    return np.log1p(total), np.log1p(_sum(claim, np.ones(len(pair)), count)), _sum(claim, -share * np.log(share), count)
+
+
+def _sum(owner: Ints, values: Floats, count: int) -> Floats:
+    summed: Floats = np.bincount(owner, values, minlength=count).astype(np.float64)
     return summed
 
 
-def _rows_by(values: Ints, count: int) -> list[Ints]:
-    order = np.argsort(values, kind="stable")
-    return np.split(order, np.searchsorted(values[order], np.arange(1, count)))
+def _rowwise(left: Rows, right: NDArray[np.floating]) -> Floats:
+    """Return the inner products of rows, (N,)."""
+    products: Floats = np.einsum("nk,nk->n", left, right).astype(np.float64)
+    return products
 
 
-def _without(rows: sp.csr_matrix, column: Ints) -> sp.csr_matrix:
-    """Return ``rows`` with the entry at ``column[i]`` of row i set to zero."""
-    rows = rows.copy()
-    rows.data[rows.indices == np.repeat(column, np.diff(rows.indptr))] = 0.0
-    return rows
+def _standing_out(own: Floats, others: Rows, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return how ``own``, (N,), stands out among ``others``, (N, rivals), ``known`` ones left out.
+
+    By how many of their spreads it exceeds their mean; and the logarithm of its share of a softmax over all.
+    """
+    left = np.maximum((~known).sum(axis=1), 1)
+    mean = np.where(known, 0.0, others).sum(axis=1) / left
+    spread = np.sqrt(np.where(known, 0.0, (others - mean[:, None]) ** 2).sum(axis=1) / left)
+    heat = 10.0 * np.column_stack([own, np.where(known, -np.inf, others)])
+    return (own - mean) / (spread + 0.02), heat[:, 0] - logsumexp(heat, axis=1)  # no spread tells nothing
+
+
+class _End:
+    """What stands at one end of each relation.
+
+    Args:
+        stands: per relation its facts, rows the concepts of this end.
+        rows: likeness of the concepts.
+        named: words of their names.
+    """
+
+    def __init__(self, stands: list[sp.csr_matrix], rows: Rows, named: sp.csr_matrix) -> None:
+        rng = np.random.default_rng(0)
+        self.things = [np.flatnonzero(np.diff(table.indptr)) for table in stands]
+        """Per relation the concepts that stand at this end of it."""
+        self._rivals = [
+            some if len(some) <= RIVALS else np.sort(rng.choice(some, RIVALS, replace=False)) for some in self.things
+        ]
+        self._stands, self._rows, self._named = stands, rows, named
+        self._sums: dict[int, Rows] = {}
+        self._told: dict[int, Rows] = {}
+        self._word_sums = (
+            sp.csr_matrix(
+                (
+                    np.ones(sum(map(len, self.things))),
+                    (np.repeat(np.arange(len(stands)), list(map(len, self.things))), np.concatenate(self.things)),
+                ),
+                shape=(len(stands), rows.shape[0]),
+            )
+            @ named
+        )
+        self._word_total = np.asarray(self._word_sums.sum(axis=0)).ravel() + 1.0
+
+    def rivals(self, r: int) -> tuple[Ints, Rows]:
+        """Return a fixed sample of the things at this end, and what is told of what stands at the other end of each."""
+        if r not in self._told:
+            self._told[r] = np.asarray(self._stands[r][self._rivals[r]] @ self._rows)
+        return self._rivals[r], self._told[r]
+
+    def sum(self, r: int) -> Rows:
+        """Return the sum of the rows of likeness of the things at this end, (rank,)."""
+        if r not in self._sums:
+            self._sums[r] = self._rows[self.things[r]].sum(axis=0)
+        return self._sums[r]
+
+    def word_share(self, r: int) -> Floats:
+        """Return of each word of names its share of uses at this end of relation r, in uses at this end of any."""
+        share: Floats = self._word_sums[r].toarray().ravel() / self._word_total
+        return share
 
 
 def _dot(left: sp.csr_matrix, right: sp.csr_matrix) -> Floats:
@@ -124,24 +359,22 @@ def _dot(left: sp.csr_matrix, right: sp.csr_matrix) -> Floats:
     return products
 
 
-def _alike(by_relation: list[sp.csr_matrix], k: int, chunk: int = 1024) -> sp.csr_matrix:
-    """Return the cosine similarity of neighbourhoods, the ``k`` highest of each row kept, itself left out."""
-    profile = sp.csr_matrix(sp.hstack([*by_relation, *(stands.T for stands in by_relation)]))
-    n = profile.shape[0]
-    seen = np.maximum(np.bincount(profile.indices, minlength=profile.shape[1]), 1)
-    profile = profile @ sp.diags(np.log(n / seen))
-    norm = np.sqrt(np.asarray(profile.multiply(profile).sum(axis=1)).ravel())
-    profile = sp.csr_matrix(sp.diags(1.0 / np.maximum(norm, 1e-12)) @ profile)
-    across = sp.csr_matrix(profile.T)
-    tops = [_top(profile[at : at + chunk] @ across, k, at) for at in range(0, n, chunk)]
-    return sp.csr_matrix(sp.vstack(tops)) if tops else sp.csr_matrix((0, n))
+def _degree(links: Links) -> Floats:
+    """Return how many concepts each concept is linked with, by reliability, at least 1."""
+    n = links.concepts
+    pairs = sp.csr_matrix((links.weight, (links.subject, links.object)), shape=(n, n))
+    pairs = sp.csr_matrix(pairs + pairs.T)
+    pairs.data = np.minimum(pairs.data, 1.0)
+    degree: Floats = np.maximum(np.asarray(pairs.sum(axis=1)).ravel() - pairs.diagonal(), 1.0)
+    return degree
 
 
-def _top(rows: sp.csr_matrix, k: int, first: int) -> sp.csr_matrix:
-    """Keep the ``k`` largest entries of each row; row i is concept ``first + i`` and its own entry is left out."""
-    rows = _without(sp.csr_matrix(rows), np.arange(first, first + rows.shape[0]))
-    rows.eliminate_zeros()
-    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    order = np.lexsort((rows.indices, -rows.data, row))
-    keep = order[counted(np.diff(rows.indptr).astype(np.int64)) < k]
-    return sp.csr_matrix((rows.data[keep], (row[keep], rows.indices[keep])), shape=rows.shape)
+def _rows_by(values: Ints, count: int) -> list[Ints]:
+    order = np.argsort(values, kind="stable")
+    return np.split(order, np.searchsorted(values[order], np.arange(1, count)))
+
+
+def _each(relation: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield each relation with the rows that state it."""
+    for r in np.unique(relation).tolist():
+        yield r, np.flatnonzero(relation == r)

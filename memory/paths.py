@@ -30,8 +30,10 @@ class Paths:
     """(P, k) concepts passed, from the subject's side."""
     links: Ints
     """(P, k + 1) rows of the links walked, from the subject's side."""
+    weight: Floats
+    """(P,) the product of the links' reliabilities."""
     carried: Floats
-    """(P,) activation that arrives: the links' reliabilities over the square roots of the degrees passed."""
+    """(P,) activation that arrives: the weight over the square roots of the degrees passed."""
 
 
 class Walks:
@@ -99,8 +101,8 @@ class Walks:
         return row[inside], other[inside], self._type[at[inside]], self._link[at[inside]]
 
     def _paths(self, claim: Ints, type: Ints, between: Ints, links: Ints) -> Paths:
-        carried = self._weight[links].prod(axis=1) / np.sqrt(self._degree[between].prod(axis=1))
-        return Paths(claim, type, between, links, carried)
+        weight = self._weight[links].prod(axis=1)
+        return Paths(claim, type, between, links, weight, weight / np.sqrt(self._degree[between].prod(axis=1)))
 
 
 def _meet(left: Ints, right: Ints) -> tuple[Ints, Ints]:
@@ -116,8 +118,8 @@ class Rules:
     """How reliably the relations along a path imply a relation: smoothed log-likelihood ratios.
 
     ``llr(r | type) = log((known + kappa) / (swapped + kappa))``: in how many known facts of relation r a path of the
-    type joins the ends, over in how many swaps of their parts (scaled to the same number of claims). Zero where a type
-    was never seen.
+    type joins the ends, over in how many swaps of their parts (scaled to the relation's number of facts). Zero where a
+    type was never seen.
     """
 
     codes: Ints
@@ -152,7 +154,11 @@ class Rules:
         table = np.zeros((2, len(every)))
         for row in (0, 1):
             table[row, np.searchsorted(every, codes[row])] = counts[row]
-        table[1] *= len(known) / max(len(swapped), 1)
+        facts, meaningless = (
+            np.bincount(claims[:, 1], minlength=1 + int(every.max(initial=0)) // size) for claims in (known, swapped)
+        )
+        relation = every // size
+        table[1] *= facts[relation] / np.maximum(meaningless[relation], 1)
         return cls(every, np.log((table[0] + kappa) / (table[1] + kappa)), size)
 
 
