@@ -80,6 +80,8 @@ POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequ
 """The controls, in the order of the columns of ``Network.popularity``."""
 RIVALS = 64
 """Other subjects, and other objects, of a relation that a claim's ends are compared with."""
+BLOCK = 8
+"""Rows that are multiplied together; OpenBLAS sums some of 16 rows in another order than the rest, of 8 it does not."""
 
 Near = Callable[[Ints], tuple[Ints, Floats]]
 """Returns of claims, (N, 3), the codes of links nearest in text, (N, k), -1 for none, and their cosine similarities."""
@@ -210,15 +212,15 @@ class Network:
         itself_s, itself_o = _rowwise(like_s, like_s), _rowwise(like_o, like_o)
         subject = _rowwise(like_s, told_s) - own * itself_s
         target = _rowwise(like_o, told_o) - own * itself_o
-        double = _rowwise(like_s @ self._core(r), like_o) - own * itself_s * itself_o
+        double = _rowwise(_times(like_s, self._core(r)), like_o) - own * itself_s * itself_o
         single = subject + target
         other, told = subjects.rivals(r)
-        against = told_s @ L[other].T + like_o @ told.T  # (N, rivals)
+        against = _times(told_s, L[other].T) + _times(like_o, told.T)  # (N, rivals)
         by_subject = _standing_out(
             single, against, self._is_known(other[None, :], r, o[:, None]) | (other == s[:, None])
         )
         other, told = objects.rivals(r)
-        against = told_o @ L[other].T + like_s @ told.T
+        against = _times(told_o, L[other].T) + _times(like_s, told.T)
         by_object = _standing_out(
             single, against, self._is_known(s[:, None], r, other[None, :]) | (other == o[:, None])
         )
@@ -228,12 +230,12 @@ class Network:
                 subject,
                 target,
                 double,
-                np.asarray(like_s @ subjects.sum(r), dtype=np.float64),
-                np.asarray(like_o @ objects.sum(r), dtype=np.float64),
+                _rowwise(like_s, subjects.sum(r)[None, :]),
+                _rowwise(like_o, objects.sum(r)[None, :]),
                 *by_subject,
                 *by_object,
-                _dot(named_s, backward[o] @ W) - own,
-                _dot(named_o, forward[s] @ W) - own,
+                _dot(named_s, backward[o] @ W) - own * _dot(named_s, named_s),
+                _dot(named_o, forward[s] @ W) - own * _dot(named_o, named_o),
                 np.asarray(named_s @ subjects.word_share(r)),
                 np.asarray(named_o @ objects.word_share(r)),
             ]
@@ -244,6 +246,8 @@ class Network:
 
     def _holds(self, codes: Ints) -> NDArray[np.bool_]:
         """Return which codes are those of links."""
+        if not len(self._known):
+            return np.zeros(codes.shape, np.bool_)
         at = np.minimum(np.searchsorted(self._known, codes), len(self._known) - 1)
         known: NDArray[np.bool_] = self._known[at] == codes
         return known
@@ -286,9 +290,21 @@ def _sum(owner: Ints, values: Floats, count: int) -> Floats:
     return summed
 
 
+def _times(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return ``left @ right``, each row the same to the last digit whatever other rows it comes with.
+
+    A product's last digits depend on its shape, and how a claim is judged must not depend on its batch: so all products
+    have ``BLOCK`` rows.
+    """
+    blocks = np.zeros((-(-len(left) // BLOCK), BLOCK, left.shape[1]), left.dtype)
+    blocks.reshape(-1, left.shape[1])[: len(left)] = left
+    product: NDArray[np.floating] = (blocks @ right).reshape(-1, right.shape[1])[: len(left)]
+    return product
+
+
 def _rowwise(left: Rows, right: NDArray[np.floating]) -> Floats:
     """Return the inner products of rows, (N,)."""
-    products: Floats = np.einsum("nk,nk->n", left, right).astype(np.float64)
+    products: Floats = np.multiply(left, right, dtype=np.float64).sum(axis=1)
     return products
 
 

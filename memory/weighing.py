@@ -58,7 +58,7 @@ class Scale:
 
     def of(self, evidence: Floats) -> Floats:
         """Return the log-odds of each row, (N,)."""
-        odds: Floats = _curved(evidence, self.unit) @ self.weight + self.bias
+        odds: Floats = (_curved(evidence, self.unit) * self.weight).sum(axis=1) + self.bias  # the same in any batch
         return odds
 
 
