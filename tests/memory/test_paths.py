@@ -22,7 +22,7 @@ degrees = st.lists(st.sampled_from([1.0, 2.0, 5.0, HUB + 1.0]), min_size=CONCEPT
 
 Row = tuple[int, int, int, float]
 Claim = tuple[int, int, int]
-Found = tuple[int, int, tuple[int, ...], tuple[int, ...], float]
+Found = tuple[int, int, tuple[int, ...], tuple[int, ...], float, float]
 
 
 def links_of(rows: list[Row]) -> Links:
@@ -48,20 +48,28 @@ def enumerated(rows: list[Row], claims: list[Claim], degree: Floats, length: int
             if {b, c} & {s, o}:
                 continue
             if length == 2 and b == c:
-                carried = rows[i1][3] * rows[i3][3] / sqrt(degree[b])
-                found[n, t1 * 4 + t3, (b,), (i1, i3), round(carried, 9)] += 1
+                weight = round(rows[i1][3] * rows[i3][3], 12)
+                found[n, t1 * 4 + t3, (b,), (i1, i3), weight, round(weight / sqrt(degree[b]), 9)] += 1
             if length == 3 and degree[b] <= HUB and degree[c] <= HUB:
                 for _, t2, i2 in (step for step in steps(rows, b) if step[0] == c):
-                    carried = rows[i1][3] * rows[i2][3] * rows[i3][3] / sqrt(degree[b] * degree[c])
-                    found[n, (t1 * 4 + t2) * 4 + t3, (b, c), (i1, i2, i3), round(carried, 9)] += 1
+                    weight = round(rows[i1][3] * rows[i2][3] * rows[i3][3], 12)
+                    carried = round(weight / sqrt(degree[b] * degree[c]), 9)
+                    found[n, (t1 * 4 + t2) * 4 + t3, (b, c), (i1, i2, i3), weight, carried] += 1
     return found
 
 
 def as_counter(paths: Paths) -> Counter[Found]:
     return Counter(
-        (int(n), int(t), tuple(between.tolist()), tuple(links.tolist()), round(float(carried), 9))
-        for n, t, between, links, carried in zip(
-            paths.claim, paths.type, paths.between, paths.links, paths.carried, strict=True
+        (
+            int(n),
+            int(t),
+            tuple(between.tolist()),
+            tuple(links.tolist()),
+            round(float(weight), 12),
+            round(float(carried), 9),
+        )
+        for n, t, between, links, weight, carried in zip(
+            paths.claim, paths.type, paths.between, paths.links, paths.weight, paths.carried, strict=True
         )
     )
 
@@ -80,6 +88,17 @@ def test_chains_are_all_three_step_paths_that_pass_no_end_and_no_hub(
 ) -> None:
     paths = Walks(links_of(rows), degree).chains(array_of(claims))
     assert as_counter(paths) == enumerated(rows, claims, degree, 3)
+
+
+@given(rows, claims_of)
+def test_direct_links_are_all_between_the_ends_but_the_claims_own(rows: list[Row], claims: list[Claim]) -> None:
+    paths = Walks(links_of(rows), np.ones(CONCEPTS)).direct(array_of(claims))
+    expected: Counter[Found] = Counter()
+    for n, (s, r, o) in enumerate(claims):
+        for other, type, link in steps(rows, s):
+            if other == o and type != r:
+                expected[n, type, (), (link,), rows[link][3], rows[link][3]] += 1
+    assert as_counter(paths) == expected
 
 
 @given(rows, st.tuples(ends, st.integers(0, RELATIONS - 1), ends), degrees)
@@ -107,8 +126,9 @@ def test_rules_are_counted_once_a_claim(rows: list[Row], known: list[Claim], swa
     in_known, in_swapped = claims_joined(known), claims_joined(swapped)
     every = sorted(in_known | in_swapped)
     assert rules.codes.tolist() == [r * 4**length + type for r, type in every]
-    scale = len(known) / len(swapped)
-    assert_allclose(rules.llr, [log((in_known[k] + 5) / (in_swapped[k] * scale + 5)) for k in every])
+    stated, meaningless = (Counter(r for _, r, _ in claims) for claims in (known, swapped))
+    scale = {r: stated[r] / max(meaningless[r], 1) for r in range(RELATIONS)}  # as if each relation had equally many
+    assert_allclose(rules.llr, [log((in_known[k] + 5) / (in_swapped[k] * scale[k[0]] + 5)) for k in every])
 
 
 def test_a_rule_learned_by_hand() -> None:
@@ -118,6 +138,15 @@ def test_a_rule_learned_by_hand() -> None:
     rules = Rules.counted(walks, 2, array_of([(0, 1, 1), (3, 1, 1)]), array_of([(4, 1, 1)]), kappa=5.0)
     paths = walks.bridges(array_of([(0, 1, 1), (0, 0, 1)]))
     assert_allclose(rules.of(np.array([1, 0]), paths), [log(7 / 5), 0.0])  # the second relation was never counted
+
+
+def test_a_relation_of_many_facts_is_counted_against_as_many_swaps() -> None:
+    # "0, then 1" joins all of three facts, and one of six swaps: as if one and a half of three
+    links = links_of([(0, 0, 2, 1.0), (2, 1, 1, 1.0), (3, 0, 2, 1.0)])
+    known, swapped = [(0, 1, 1)] * 3, [(0, 1, 1), (4, 1, 1), (4, 1, 1), (4, 1, 1), (4, 1, 1), (4, 1, 1)]
+    other = [(0, 0, 4)] * 5  # another relation's swaps change nothing
+    rules = Rules.counted(Walks(links, np.ones(CONCEPTS)), 2, array_of(known), array_of([*swapped, *other]), kappa=5.0)
+    assert_allclose(rules.llr, [log(8 / 5.5)])
 
 
 def test_without_rules_every_path_counts_nothing() -> None:
