@@ -37,7 +37,8 @@ Himmelstein & Baranzini 2015):
 *Texts*: ``near`` and ``near_same``, the cosine similarity of the claim as a sentence to the nearest fact, and to the
 nearest of its relation (0 when none of those looked at is). Which facts are near is handed in, for it takes FAISS.
 
-The claim's own link is never walked and tells nothing of itself. Nothing here draws at random but the rivals, a fixed
+The claim's own link is never walked and no term of a sum, though likeness and what stands in a relation are told from
+all links: a known fact is judged by hiding it. Nothing here draws at random but the rivals, a fixed
 sample. How popular the parts of a claim are is measured by ``popularity``: it is a control, not evidence.
 
 Left out: more than three steps, and hop counts (AUROC 0.51 in the MOLIERE data).
@@ -207,12 +208,12 @@ class Network:
         L, W, forward, backward = self.likeness.rows, self._words, self.forward[r], self.backward[r]
         subjects, objects = self._ends
         like_s, like_o = L[s], L[o]
-        told_s, told_o = backward[o] @ L, forward[s] @ L  # (N, rank)
         own = np.asarray(forward[s, o], dtype=np.float64).ravel()
-        itself_s, itself_o = _rowwise(like_s, like_s), _rowwise(like_o, like_o)
-        subject = _rowwise(like_s, told_s) - own * itself_s
-        target = _rowwise(like_o, told_o) - own * itself_o
-        double = _rowwise(_times(like_s, self._core(r)), like_o) - own * itself_s * itself_o
+        told_s = backward[o] @ L - own[:, None] * like_s  # (N, rank)
+        told_o = forward[s] @ L - own[:, None] * like_o
+        subject, target = _rowwise(like_s, told_s), _rowwise(like_o, told_o)
+        itself = _rowwise(like_s, like_s) * _rowwise(like_o, like_o)
+        double = _rowwise(_times(like_s, self._core(r)), like_o) - own * itself
         single = subject + target
         other, told = subjects.rivals(r)
         against = _times(told_s, L[other].T) + _times(like_o, told.T)  # (N, rivals)
@@ -298,7 +299,7 @@ def _times(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[n
     """
     blocks = np.zeros((-(-len(left) // BLOCK), BLOCK, left.shape[1]), left.dtype)
     blocks.reshape(-1, left.shape[1])[: len(left)] = left
-    product: NDArray[np.floating] = (blocks @ right).reshape(-1, right.shape[1])[: len(left)]
+    product: NDArray[np.floating] = (blocks @ right).reshape(len(blocks) * BLOCK, right.shape[1])[: len(left)]
     return product
 
 

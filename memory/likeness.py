@@ -1,14 +1,15 @@
 """Likeness of concepts: how well what one stands in tells what another stands in.
 
 A concept's *profile* is the row of everything it stands in: each (relation, direction, neighbour) that the store says
-of it, by reliability, and, where names are given, the words of its name. With X the profiles and K = X X^T (how much
-two concepts share), likeness is the ridge smoother
+of it, by reliability, and, where names are given, the words of its name. With X the profiles, entries that one
+concept has alone left out, and K = X X^T (how much two concepts share), likeness is the ridge smoother
 
-    H = K (K + lambda I)^-1,    lambda = 2 x the mean of K's diagonal,
+    H = K (K + lambda I)^-1,
 
-the kernel form of the linear item model that outdoes deep ones in recommendation (Steck 2019, EASE; two-step kernel
-ridge, Stock et al. 2018). Unlike a cosine it discounts what nearly everything shares. What a concept is like is then
-told from the facts: ``sum_s' H[s,s'] A[s',o]`` says how strongly things like s stand so to o.
+lambda twice the mean square length of profiles (what one has alone counted, words not): the kernel form of the linear
+item model that outdoes deep ones in recommendation (Steck 2019, EASE; two-step kernel ridge, Stock et al. 2018).
+Unlike a cosine it discounts what nearly everything shares. What a concept is like is then told from the facts:
+``sum_s' H[s,s'] A[s',o]`` says how strongly things like s stand so to o.
 
 H is kept as rows L with ``H = L L^T``: exact but for its ``RANK`` leading directions up to ``EXACT`` concepts, a
 randomised decomposition beyond (Halko et al. 2011), so memory grows with the concepts and not with their pairs.
@@ -110,7 +111,7 @@ def _spectrum(table: sp.csr_matrix) -> tuple[Rows, Floats]:
         elif not table.nnz:
             return np.zeros((n, 1), np.float32), np.zeros(1)
         else:
-            rank = min(SKETCHED_RANK, min(table.shape) - 1)
+            rank = max(min(SKETCHED_RANK, min(table.shape) - 1), 1)
             vectors, values, _ = randomized_svd(table.astype(np.float32), rank, n_iter=4, random_state=0)
             energy = values.astype(np.float64) ** 2
     return vectors.astype(np.float32), energy
