@@ -12,7 +12,7 @@ cannot talk itself into a belief.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -84,10 +84,14 @@ class StoreGrounder:
         self._trust = trust
         self._placebo = placebo
         observed = knowledge.observed()
-        names = dict.fromkeys(name for fact in observed for name in fact.concepts)
+        named = (name for fact in observed for name in fact.concepts)
+        concluded = {name for fact in knowledge.facts() if fact.experience_id for name in fact.concepts}
+        given = (concept.name for concept in knowledge.concepts() if concept.name not in concluded)
+        names = dict.fromkeys([*named, *given])  # a thing that is only named may still be asked about
         self._concepts = {name: number for number, name in enumerate(names)}
-        named = dict.fromkeys(fact.triple.relation for fact in observed if fact.triple)
-        self._relations = {relation: number for number, relation in enumerate(dict.fromkeys([*named, ASSOCIATED]))}
+        stated = dict.fromkeys(fact.triple.relation for fact in observed if fact.triple)
+        self._relations = {relation: number for number, relation in enumerate(dict.fromkeys([*stated, ASSOCIATED]))}
+        self._names, self._named = list(self._concepts), list(self._relations)
         self._by_fold = {folded(relation.replace("_", " ")): relation for relation in self._relations}
         self._rows: list[tuple[int, int, int, float]] = []
         self._facts: list[Fact] = []
@@ -104,7 +108,8 @@ class StoreGrounder:
         for fact, code in zip(self._facts, links.codes(links.claims).tolist(), strict=True):
             self._code_of.setdefault(fact.id, code)
         self._base = shuffled(links, np.random.default_rng([seed, 2])) if placebo else links
-        self._meter = Meter(self._base, list(self._concepts), self._near, seed=seed)
+        self.meter = Meter(self._base, self._names, self._near, seed=seed)
+        """How strongly claims in numbers fire."""
         self._firing = self._observed  # how many links are in the network; the rest wait for it to be made anew
         self._stale = False
         self._seen: dict[str, Grounding] = {}
@@ -146,6 +151,51 @@ class StoreGrounder:
             self._stale = True
             self._seen = {key: seen for key, seen in self._seen.items() if seen.standing is Standing.RECALL}
 
+    def calibrate(self, true: Sequence[Triple], false: Sequence[Triple]) -> tuple[int, int]:
+        """Learn from claims known to be true or false what strength means; return how many of each were learned from.
+
+        Those that name a stranger to the store are left out.
+
+        Raises:
+            InputError: if fewer than ``FEWEST`` of either are left.
+        """
+        claims = [[claim for triple in several for claim in self.claims_of(triple)] for several in (true, false)]
+        for kind, used, given in zip(("true", "false"), claims, (true, false), strict=True):
+            if len(used) < FEWEST:
+                raise InputError(
+                    f"{len(used)} of {len(given)} {kind} claims join things that the store knows, but at least "
+                    f"{FEWEST} are needed to learn from; give more, named as the store names them."
+                )
+        counts = (len(claims[0]), len(claims[1]))
+        self._ready().calibrate(np.array(claims[0] + claims[1], dtype=np.int64), np.repeat([1.0, 0.0], counts))
+        self._seen = {key: seen for key, seen in self._seen.items() if seen.standing is Standing.RECALL}
+        return counts
+
+    @property
+    def usual(self) -> dict[str, float]:
+        """The evidence of a claim that means nothing, by kind: the null's medians."""
+        return dict(zip(EVIDENCE, self.meter.usual.tolist(), strict=True))
+
+    def claims_of(self, triple: Triple) -> list[tuple[int, int, int]]:
+        """Return a triple in numbers, alone in a list; an empty one where a part is a stranger to the store."""
+        subject, target = self._concept(triple.subject), self._concept(triple.object)
+        relation = self._by_fold.get(folded(triple.relation.replace("_", " ")))
+        if subject is None or target is None or relation is None or subject == target:
+            return []
+        return [(subject, self._relations[relation], target)]
+
+    def triple_of(self, claim: tuple[int, int, int]) -> Triple:
+        """Return a claim in numbers by its names."""
+        return Triple.model_construct(
+            subject=self._names[claim[0]], relation=self._named[claim[1]], object=self._names[claim[2]]
+        )
+
+    def strength_without(self, facts: Collection[str], triples: Sequence[Triple]) -> Floats:
+        """Return the strength, (N,), of triples that the store knows the parts of, had it never held ``facts`` (by id)."""
+        left = np.array([fact.id not in facts for fact in self._facts])
+        claims = np.array([claim for triple in triples for claim in self.claims_of(triple)], dtype=np.int64)
+        return self.meter.measure_through(self._links().take(np.flatnonzero(left)), claims)
+
     # Reading
 
     def _link(self, facts: Sequence[Fact]) -> None:
@@ -158,7 +208,7 @@ class StoreGrounder:
     def _claims(self, fact: Fact) -> list[tuple[int, int, int]]:
         """Return what a fact states as claims in numbers; empty when it names fewer than two known concepts."""
         if fact.triple:
-            return self._stated(fact.triple)
+            return self.claims_of(fact.triple)
         named = fact.concepts or self.knowledge.link([fact.text])[0]
         numbers = [self._concepts[name] for name in dict.fromkeys(named) if name in self._concepts][:MOST_NAMED]
         relation = self._relation_in(fact.text)
@@ -173,20 +223,12 @@ class StoreGrounder:
         read = []
         for hypothesis in hypotheses:
             if hypothesis.triple is not None:
-                read.append(self._stated(hypothesis.triple))
+                read.append(self.claims_of(hypothesis.triple))
             elif "\ufffd" in hypothesis.text:
                 read.append([])
             else:
-                read.append([claim for one in next(said) for claim in self._stated(one.triple)])
+                read.append([claim for one in next(said) for claim in self.claims_of(one.triple)])
         return read
-
-    def _stated(self, triple: Triple) -> list[tuple[int, int, int]]:
-        """Return a triple in numbers, alone in a list; an empty one where a part is a stranger to the store."""
-        subject, target = self._concept(triple.subject), self._concept(triple.object)
-        relation = self._by_fold.get(folded(triple.relation.replace("_", " ")))
-        if subject is None or target is None or relation is None or subject == target:
-            return []
-        return [(subject, self._relations[relation], target)]
 
     def _concept(self, name: str) -> int | None:
         known = self.knowledge.resolve(name)
@@ -203,11 +245,7 @@ class StoreGrounder:
 
     def _near(self, claims: Ints) -> tuple[Ints, Floats]:
         """Return the codes and similarities of the facts nearest in text to claims, as ``hunch.memory.firing`` asks."""
-        names, relations = list(self._concepts), list(self._relations)
-        texts = [
-            sentence_of(Triple.model_construct(subject=names[s], relation=relations[r], object=names[o]))
-            for s, r, o in claims.tolist()
-        ]
+        texts = [sentence_of(self.triple_of(claim)) for claim in claims.tolist()]
         found, similarity = self.knowledge.near(texts, NEAREST)
         codes = [[self._code_of.get(id, -1) for id in ids] + [-1] * (NEAREST - len(ids)) for ids in found]
         return np.array(codes, dtype=np.int64).reshape(-1, NEAREST), similarity.astype(np.float64)
@@ -233,9 +271,9 @@ class StoreGrounder:
                     links.concepts,
                     links.relations,
                 )
-            self._meter.renew(links)
+            self.meter.renew(links)
             self._stale = False
-        return self._meter
+        return self.meter
 
     def _ground(self, hypotheses: Sequence[Hypothesis]) -> dict[str, Grounding]:
         """Ground hypotheses of distinct keys."""

@@ -1,7 +1,6 @@
-"""The benchmarks' command line: ``python -m bench demo | discover``, from the repository's root.
+"""The benchmarks' command line: ``python -m bench demo | discover | firing | scale``, from the repository's root.
 
-Each runs a scenario with all its arms in fresh folders, shows progress, prints its figures and writes them as JSON,
-with the machine and the commit they come from.
+Each shows progress, prints its figures and writes them as JSON, with the machine and the commit they come from.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import demo, discover
+from bench import demo, discover, firing, scale
 from bench.machine import machine
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
@@ -54,6 +53,15 @@ def _parser() -> _Parser:
         command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
         if name == "discover":
             command.add_argument("--data", type=Path, required=True, help="folder of the triples")
+    about = "true and false claims of a folder: train.txt, test.txt; valid.txt, *_negatives.txt, labels.txt if there"
+    command = commands.add_parser("firing", help=about, description=about)
+    command.add_argument("--data", type=Path, required=True, help="folder of the triples")
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
+    about = "what size costs: ten thousand to a million facts"
+    command = commands.add_parser("scale", help=about, description=about)
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--sizes", type=_count, nargs="+", default=list(scale.SIZES), help="numbers of facts")
     return parser
 
 
@@ -66,20 +74,29 @@ def _count(text: str) -> int:
 def _measure(given: argparse.Namespace) -> None:
     _writable(given.json)
     with tempfile.TemporaryDirectory(prefix="hunch-bench-") as folder:
-        options: dict[str, Any] = {"runs": given.runs or Path(folder), "cache": given.cache or Path(folder) / "cache"}
-        if given.samples is not None:
-            options["samples"] = given.samples
         began = time.monotonic()
-        if given.command == "demo":
-            figures = demo.measure(given.seeds, **options)
-        else:
-            figures = discover.measure(given.data, given.seeds, **options)
+        figures = _figures(given, Path(folder))
     figures |= {"seconds": round(time.monotonic() - began, 1), "machine": machine()}
     text = json.dumps(figures, indent=1)
     replace_file(given.json, text.encode() + b"\n")
     shown = {name: value for name, value in figures.items() if name != "per_seed"}
     print(json.dumps(shown, indent=1))
     print(f"written to {given.json}")
+
+
+def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return what a benchmark measures; ``folder`` is gone afterwards."""
+    if given.command == "scale":
+        return scale.measure(sizes=given.sizes)
+    cache = given.cache or folder / "cache"
+    if given.command == "firing":
+        return firing.measure(given.data, cache=cache)
+    options: dict[str, Any] = {"runs": given.runs or folder, "cache": cache}
+    if given.samples is not None:
+        options["samples"] = given.samples
+    if given.command == "demo":
+        return demo.measure(given.seeds, **options)
+    return discover.measure(given.data, given.seeds, **options)
 
 
 def _writable(path: Path) -> None:

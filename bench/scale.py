@@ -24,9 +24,14 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from hunch.memory.calibration import swaps
 from hunch.memory.encoder import FloatArray, unit_rows
+from hunch.memory.links import Floats, Ints, Links
+from hunch.memory.meter import Meter
 from hunch.memory.vectors import VectorIndex
 
+SIZES = (10_000, 100_000, 1_000_000)
+"""Numbers of facts."""
 TOPICS, DIRECTIONS = 2_000, 64
 VARIATION, NOISE = 0.75, 0.33
 """Lengths of what varies within a topic and of what varies everywhere, against a topic's own length of 1."""
@@ -38,9 +43,7 @@ ROUNDS = 5
 """Searches of a batch, each beside one by FAISS alone."""
 
 
-def measure(
-    *, sizes: Sequence[int] = (10_000, 100_000, 1_000_000), dimension: int = 384, batch: int = 256
-) -> dict[str, Any]:
+def measure(*, sizes: Sequence[int] = SIZES, dimension: int = 384, batch: int = 256) -> dict[str, Any]:
     """Return the figures of each size: about three minutes for the three together.
 
     Args:
@@ -51,7 +54,13 @@ def measure(
     return {
         "dimension": dimension,
         "batch": batch,
-        "sizes": {str(size): {"vectors": _in_own_process(vectors_at, size, dimension, batch)} for size in sizes},
+        "sizes": {
+            str(size): {
+                "vectors": _in_own_process(vectors_at, size, dimension, batch),
+                "firing": _in_own_process(firing_at, size, dimension, batch),
+            }
+            for size in sizes
+        },
     }
 
 
@@ -95,6 +104,59 @@ def vectors_at(size: int, dimension: int, batch: int) -> dict[str, Any]:
     figures["adds_to_faiss"] = round(figures["adds_per_second"] / figures["faiss_adds_per_second"], 3)
     _say(f"{size:,}: recall {figures['recall_at_10']}, {figures['adds_to_faiss']} of FAISS's own adds per second")
     return figures
+
+
+def firing_at(size: int, dimension: int, batch: int) -> dict[str, Any]:
+    """Return how many hypotheses fire per second through ``size`` facts, vectors included, and what the rest costs.
+
+    Each fact joins two of ``size / 5`` concepts by one of 50 relations. Concepts have kinds, relations join kinds, and
+    some concepts are far more popular than others; names are of two words. How evidence adds up is learned from the
+    store as always. A batch's vectors are at hand, as they are where a model has encoded them.
+    """
+    world, rng = World(dimension), np.random.default_rng(1)
+    index = VectorIndex(dimension)
+    for ids, rows in world.pieces(size):
+        index.add(ids, rows)
+    before = _resident_mb()
+    links = _store(size, rng)
+    known, codes = links.claims, links.codes(links.claims)
+
+    def near(claims: Ints) -> tuple[Ints, Floats]:
+        ids, similarity = index.near(world.draw(len(claims), seed=-len(claims)), K)
+        return np.where(ids >= 0, codes[ids], -1), similarity.astype(np.float64)
+
+    names = [f"w{a} w{b}" for a, b in rng.integers(links.concepts // 4, size=(links.concepts, 2)).tolist()]
+    began = time.perf_counter()
+    meter = Meter(links, names, near)
+    figures: dict[str, Any] = {"fit_seconds": round(time.perf_counter() - began, 1)}
+    asked = swaps(links, rng, 2 * batch, of=known)[:batch]
+    meter.measure(asked)
+    vectors = world.draw(len(asked), seed=-2)
+    times = [(_seconds(meter.measure, asked), _seconds(index.faiss_index.search, vectors, K)) for _ in range(ROUNDS)]
+    figures |= {
+        "hypotheses_per_second": _spread([_per_second(len(asked), own) for own, _ in times]),
+        "to_faiss_search": round(median(alone for _, alone in times) / median(own for own, _ in times), 3),
+    }
+    after = _resident_mb()
+    if before and after:
+        figures["network_mb"] = round(after["VmRSS"] - before["VmRSS"])
+    _say(f"{size:,}: {figures['hypotheses_per_second']['median']:,.0f} hypotheses fired per second")
+    return figures
+
+
+def _store(size: int, rng: np.random.Generator) -> Links:
+    """Return facts between concepts of ten kinds, popular ones more often."""
+    concepts, relations, kinds = size // 5, 50, 10
+    popularity = np.where(
+        rng.random(4 * size) < 0.5, rng.random(4 * size), np.minimum(rng.pareto(1.2, 4 * size) / 50, 1)
+    )
+    place = (popularity * (concepts // kinds - 1)).astype(np.int64).reshape(2, -1)
+    relation = rng.integers(relations, size=2 * size)
+    joins = rng.integers(kinds, size=(2, relations))
+    ends = place * kinds + joins[:, relation]
+    rows = np.unique(np.column_stack([ends[0], relation, ends[1]])[ends[0] != ends[1]], axis=0)
+    rows = rows[rng.permutation(len(rows))[:size]]
+    return Links(rows[:, 0], rows[:, 1], rows[:, 2], np.ones(len(rows)), concepts, relations)
 
 
 class World:

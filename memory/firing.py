@@ -131,10 +131,18 @@ class Network:
         self._ends = [_End(self.forward, self.likeness.rows, named), _End(self.backward, self.likeness.rows, named)]
         self._cores: dict[int, Rows] = {}
 
-    def evidence(self, claims: Ints, lore: Lore, *, chunk: int = 2048) -> Floats:
-        """Return the evidence for each claim, (N, len(EVIDENCE)), columns as in ``EVIDENCE``."""
+    def evidence(self, claims: Ints, lore: Lore, *, texts: Floats | None = None, chunk: int = 2048) -> Floats:
+        """Return the evidence for each claim, (N, len(EVIDENCE)), columns as in ``EVIDENCE``.
+
+        Args:
+            claims: (N, 3).
+            lore: what path types imply.
+            texts: the claims' ``texts``, where they are known.
+            chunk: claims looked at together.
+        """
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
-        return np.vstack(parts) if parts else np.zeros((0, len(EVIDENCE)))
+        structure = np.vstack([np.zeros((0, len(ANALOGIES) + len(PATHS))), *parts])
+        return np.column_stack([structure, self.texts(claims) if texts is None else texts])
 
     def popularity(self, claims: Ints) -> Floats:
         """Return logarithms of how common each claim's parts are, (N, len(POPULARITY)), columns as in ``POPULARITY``.
@@ -175,7 +183,7 @@ class Network:
         analogies = np.zeros((len(claims), len(ANALOGIES)))
         for r, rows in _each(claims[:, 1]):
             analogies[rows] = self._analogies(r, claims[rows])
-        return np.column_stack([analogies, self._paths(claims, lore), *self._texts(claims)])
+        return np.column_stack([analogies, self._paths(claims, lore)])
 
     def nearest(self, claims: Ints) -> Ints:
         """Return the codes of the links nearest in text to each claim, (N,), -1 for none."""
@@ -187,13 +195,13 @@ class Network:
         found: Ints = np.where(there, np.take_along_axis(codes, best, 1), -1).ravel()
         return found
 
-    def _texts(self, claims: Ints) -> tuple[Floats, Floats]:
-        """Return ``near`` and ``near_same``, (N,) each."""
-        if self._near is None:
-            return np.zeros(len(claims)), np.zeros(len(claims))
+    def texts(self, claims: Ints) -> Floats:
+        """Return the evidence from texts, (N, len(TEXTS))."""
+        if self._near is None or not len(claims):
+            return np.zeros((len(claims), len(TEXTS)))
         codes, similarity = self._near_known(claims)
         same = codes // self.links.concepts % self.links.relations == claims[:, 1:2]
-        return similarity.max(axis=1), np.where(same, similarity, 0.0).max(axis=1)
+        return np.column_stack([similarity.max(axis=1), np.where(same, similarity, 0.0).max(axis=1)])
 
     def _near_known(self, claims: Ints) -> tuple[Ints, Floats]:
         """Return what is near, the claim's own link and links that the network lacks at similarity 0."""
@@ -256,8 +264,8 @@ class Network:
     def _core(self, r: int) -> Rows:
         """Return ``L^T A_r L``, (rank, rank)."""
         if r not in self._cores:
-            L = self.likeness.rows
-            self._cores[r] = np.asarray(L.T @ (self.forward[r] @ L), dtype=np.float32)
+            L, subjects = self.likeness.rows, self._ends[0].things[r]
+            self._cores[r] = np.asarray(L[subjects].T @ (self.forward[r][subjects] @ L), dtype=np.float32)
         return self._cores[r]
 
     def _paths(self, claims: Ints, lore: Lore) -> Floats:

@@ -58,7 +58,7 @@ class Likeness:
         ridge = RIDGE * max(float(entries.power(2).sum()) / max(links.concepts, 1), 1e-9)
         vectors, energy = _spectrum(self._shared)
         gain = energy / (energy + ridge)
-        self.rows: Rows = (vectors * np.sqrt(gain)).astype(np.float32)
+        self.rows: Rows = np.ascontiguousarray(vectors * np.sqrt(gain), dtype=np.float32)
         """L, (concepts, rank): the inner product of two rows is the likeness of two concepts."""
         self._energy = np.maximum(energy, 1e-9).astype(np.float32)
 

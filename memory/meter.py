@@ -59,6 +59,7 @@ class Meter:
         """The null's claims, (about ``NULL``, 3)."""
         if not len(self.meaningless):
             raise InputError("every swap of parts between the store's facts is itself a fact; import more facts.")
+        self._texts = self.network.texts(self.meaningless)  # conclusions are no texts: these stay
         self._fire_null()
 
     def renew(self, links: Links) -> None:
@@ -78,6 +79,11 @@ class Meter:
         strength = self.strength(evidence, claims)
         return Measured(evidence, strength, p_values(strength, self._null))
 
+    def measure_through(self, links: Links, claims: Ints) -> Floats:
+        """Return the strength of claims, (N,), as they would fire through other links; nothing else changes."""
+        network = self._network(links)
+        return strengths(network, self.weights, network.evidence(claims, self.lore), claims)
+
     def strength(self, evidence: Floats, claims: Ints) -> Floats:
         """Return the strength of claims that have this evidence, (N,), in nats."""
         if self._labelled is not None:
@@ -90,7 +96,7 @@ class Meter:
         return self._usual
 
     def _fire_null(self) -> None:
-        evidence = self.network.evidence(self.meaningless, self.lore)
+        evidence = self.network.evidence(self.meaningless, self.lore, texts=self._texts)
         self._null = np.sort(self.strength(evidence, self.meaningless))
         self._usual: Floats = np.median(evidence, axis=0)
 

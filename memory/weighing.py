@@ -32,9 +32,9 @@ FEWEST_FOR_TREES = 400
 """Hidden facts from which on trees are grown; with fewer, weights are fitted."""
 HIDDEN = 0.15
 """Share of the facts that is hidden."""
-MOST_HIDDEN = 4_000
+MOST_HIDDEN = 3_000
 """Hide at most this many: enough for twenty-odd kinds of evidence."""
-COUNTED = 10_000
+COUNTED = 6_000
 """Facts in which path types are counted, at most."""
 CATEGORIES = 250
 """Relations that labels may tell apart; rarer ones count as one."""
