@@ -42,11 +42,12 @@ def auroc(strong: Floats, weak: Floats) -> float:
 
 
 def told_apart(links: Links, hidden: Ints, weights: Weights) -> float:
-    """Return the AUROC of hidden facts against swaps of them."""
+    """Return the AUROC of hidden facts against claims with the very same subjects and objects, dealt out anew."""
     rng = np.random.default_rng(5)
     network = Network(links)
     lore = learn_lore(network, rng)
-    apart = np.vstack([swaps(links, rng, 2 * len(hidden), part, of=hidden) for part in (SUBJECT, OBJECT)])
+    dealt = np.vstack([np.column_stack([hidden[:, :2], rng.permutation(hidden[:, 2])]) for _ in range(4)])
+    apart = dealt[~np.isin(links.codes(dealt), links.codes(np.vstack([links.claims, hidden])))]
     strong, weak = (strengths(network, weights, network.evidence(claims, lore), claims) for claims in (hidden, apart))
     return auroc(strong, weak)
 
@@ -152,6 +153,16 @@ def test_evidence_that_speaks_the_wrong_way_weighs_nothing() -> None:
     features = np.column_stack([label + rng.normal(size=400), -label + rng.normal(size=400), np.zeros(400)])
     weight, _ = _fit_non_negative(features, label)
     assert weight[0] > 0.5 and weight[1:].tolist() == [0.0, 0.0]
+
+
+def test_evidence_that_differs_by_rounding_alone_weighs_nothing_and_spoils_nothing() -> None:
+    rng = np.random.default_rng(0)
+    label = np.repeat([0.0, 1.0], 200)
+    told, noise = label + rng.normal(size=400), 0.7 + 1.2e-16 * rng.integers(0, 2, 400)
+    weight, bias = _fit_non_negative(np.column_stack([told, noise]), label)
+    alone, bias_alone = _fit_non_negative(told[:, None], label)
+    assert np.ptp(noise) > 0 and weight[1] == 0 and weight[0] > 0.5
+    assert_allclose([weight[0], bias], [alone[0], bias_alone], rtol=1e-3)
 
 
 def test_trees_learn_what_no_weighted_sum_can() -> None:
