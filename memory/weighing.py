@@ -173,7 +173,7 @@ def _curved(evidence: Floats, unit: Floats) -> Floats:
 def _fit_non_negative(features: Floats, label: Floats, *, ridge: float = 1e-3) -> tuple[Floats, float]:
     """Return weights >= 0 and bias of a logistic regression: balanced classes, ``ridge`` on standardised weights."""
     spread = features.std(axis=0)
-    used = spread > 0
+    used = spread > 1e-6 * np.abs(features).max(axis=0, initial=0.0)  # what differs by rounding alone tells nothing
     scaled = features[:, used] / spread[used]
     share = np.where(label == 1, 0.5 / max(label.sum(), 1), 0.5 / max((1 - label).sum(), 1))
 
