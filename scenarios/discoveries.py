@@ -46,5 +46,7 @@ def sought(discovery: Discovery, results: Sequence[ArmResult]) -> DiscoveryRow:
         rank=rank,
         of=len(main.insights),
         path=" ".join(dict.fromkeys(firing.sentence for firing in fired[:2])),
+        fired=fired,
+        claim=discovery.triple,
         by_arm={result.name: result.rank(key) for result in results},
     )

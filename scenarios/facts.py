@@ -10,7 +10,6 @@ import argparse
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +19,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact
+from hunch.scenarios.options import Parser
 from hunch.views.progress import plain
 
 
@@ -37,15 +37,8 @@ def main(words: Sequence[str]) -> int:
     return _search(given.store, given.query, k=given.k)
 
 
-class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose mistakes are ours to word."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see `{self.prog} --help`.")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hunch facts", description="Look after a store of facts.", allow_abbrev=False)
+    parser = Parser(prog="hunch facts", description="Look after a store of facts.", allow_abbrev=False)
     tasks = parser.add_subparsers(dest="task", required=True, metavar="import|show|search")
     bring = tasks.add_parser("import", help="bring facts from a file into a store", allow_abbrev=False)
     bring.add_argument("file", type=Path, metavar="FILE", help="triples (.tsv .csv), facts (.jsonl) or text (.txt .md)")

@@ -6,6 +6,7 @@ and field docstrings.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import shutil
 import sys
@@ -14,13 +15,27 @@ import types
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from hunch.memory.errors import InputError
+
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _NOUNS = {int: "whole number", float: "number", str: "text", Path: "path", bool: "yes or no", type(None): "none"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads the words of a command that is no scenario; its mistakes are ours to word."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse what was given.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{message}; see `{self.prog} --help`.")
 
 
 def options(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -33,6 +33,7 @@ from hunch.views.report import (
     InsightRow,
     RejectedRow,
     Report,
+    far_of,
     map_points,
     write_report,
 )
@@ -82,6 +83,7 @@ def write(
     with Ledger(arm_folder(run, main.name) / "memory.sqlite", read_only=True) as ledger:
         knowledge = Knowledge(ledger)
         facts = knowledge.observed()
+        links = {fact.id: fact.triple for fact in knowledge.facts() if fact.triple}
         true = keys_of(knowledge, truths) if truths is not None else None
         draws = Archive(ledger).draws()
         shown = main.insights[:400]
@@ -93,6 +95,24 @@ def write(
             [e.grounding.strength for e in shown],
         )
     config = (run / "config.yaml").read_text(encoding="utf-8")
+    rows = tuple(
+        InsightRow(
+            rank=rank,
+            sentence=e.hypothesis.text,
+            strength=e.grounding.strength,
+            p_value=e.grounding.p_value,
+            novelty=e.grounding.novelty,
+            round=e.round,
+            paths=e.fired,
+            claim=e.hypothesis.triple,
+            true=None if true is None else e.id in true,
+        )
+        for rank, e in enumerate(main.insights, start=1)
+    )
+    told = [sought(discovery, results) for discovery in discoveries]
+    drawn = [
+        firing for several in (*(row.paths for row in rows[:SHOWN]), *(row.fired for row in told)) for firing in several
+    ]
     described = {arm.name: arm for arm in (*CONTROLS, FULL)}
     report = Report(
         title=title,
@@ -115,21 +135,11 @@ def write(
             )
             for result in results
         ),
-        insights=tuple(
-            InsightRow(
-                rank=rank,
-                sentence=e.hypothesis.text,
-                strength=e.grounding.strength,
-                p_value=e.grounding.p_value,
-                novelty=e.grounding.novelty,
-                round=e.round,
-                paths=e.fired,
-                true=None if true is None else e.id in true,
-            )
-            for rank, e in enumerate(main.insights[:SHOWN], start=1)
-        ),
+        insights=rows[:SHOWN],
+        links={id: links[id] for firing in drawn for id in firing.fact_ids if id in links},
+        far=far_of(rows),
         insights_total=len(main.insights),
-        discoveries=tuple(sought(discovery, results) for discovery in discoveries),
+        discoveries=tuple(told),
         curves={result.name: result.curve for result in results},
         true_curves={result.name: result.true_curve for result in results if result.true_curve},
         rejected=tuple(_rejected(draws)),

@@ -23,7 +23,6 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 from numpy.typing import ArrayLike, NDArray
 
-from hunch.memory.records import Firing
 from hunch.views.progress import plain
 
 Matrix = NDArray[np.float64]
@@ -169,6 +168,46 @@ def insight_map(
     return _svg(figure, title)
 
 
+def strong_and_far(
+    strengths: Sequence[float],
+    novelties: Sequence[float],
+    *,
+    labels: Sequence[str],
+    title: str = "How strongly insights fire, and how far from the known they lie",
+) -> str:
+    """Return strength against novelty, a dot per insight; those with a label stand out and bear it.
+
+    Raises:
+        ValueError: if the three sequences differ in length.
+    """
+    if not len(strengths) == len(novelties) == len(labels):
+        raise ValueError(
+            f"there are {len(strengths)} strengths, {len(novelties)} novelties and {len(labels)} labels, "
+            "but each insight needs one of each; give three sequences of one length."
+        )
+    figure = Figure(figsize=(7.6, 3.9), layout="constrained")
+    axes = _axes(figure)
+    axes.grid(axis="x", color=RULE, linewidth=1)
+    axes.set_xlabel("novelty: 1 minus the cosine similarity to the nearest fact", color=QUIET, size=9, labelpad=7)
+    axes.set_ylabel("strength in nats", color=QUIET, size=9, labelpad=7)
+    marked = np.array([bool(label) for label in labels], dtype=bool)
+    x, y = np.asarray(novelties, dtype=np.float64), np.asarray(strengths, dtype=np.float64)
+    axes.scatter(x[~marked], y[~marked], s=12, color="#9aa3ae", alpha=0.55, linewidths=0)
+    axes.scatter(x[marked], y[marked], s=46, color="#e07a2f", edgecolors="white", linewidths=0.8)
+    for place in np.flatnonzero(marked).tolist():
+        axes.annotate(
+            _short(plain(labels[place]), 32),
+            (x[place], y[place]),
+            xytext=(5, 4),
+            textcoords="offset points",
+            color=INK,
+            size=9,
+            weight="bold",
+            parse_math=False,
+        )
+    return _svg(figure, title)
+
+
 def _axes(figure: Figure) -> Axes:
     """Return axes with a light grid and without a box."""
     axes = figure.add_subplot()
@@ -199,69 +238,6 @@ def _svg(figure: Figure, title: str) -> str:
     return svg[:opening].replace("<svg", '<svg role="img" stroke-linejoin="round"', 1) + name + svg[opening:].strip()
 
 
-ROW, NODE_HEIGHT, WIDTH = 46, 30, 760
-LETTER = 7.3
-"""Width of a letter in the picture's font, in its units; only used to size boxes."""
-
-
-def firing_picture(paths: Sequence[Firing], *, title: str = "What fired", most: int = 6) -> str:
-    """Return a picture of one insight: its subject to the left, its object to the right, bridges between them.
-
-    Paths lie below each other, the strongest first, as thick as their share; analogies are dashed. Firings that pass
-    fewer than two concepts are left out, as are all beyond ``most``. Empty when nothing is left.
-    """
-    drawn = [path for path in paths if len(path.concepts) >= 2][:most]
-    if not drawn:
-        return ""
-    subject, target = drawn[0].concepts[0], drawn[0].concepts[-1]
-    height = ROW * len(drawn) + 14
-    middle, left, right = height / 2, _width(subject, 24), WIDTH - _width(target, 24)
-    lines, nodes = [], [_node(2, middle, subject, 24, "#e3eefb"), _node(right - 2, middle, target, 24, "#fdebdf")]
-    for row, path in enumerate(drawn):
-        y = 7 + ROW * (row + 0.5)
-        inner = path.concepts[path.concepts[0] == subject : len(path.concepts) - (path.concepts[-1] == target)]
-        room = (right - left - 40) / max(1, len(inner))
-        letters = max(4, min(30, int((room - 44) / LETTER)))
-        ends = [(left + 2, middle)]
-        for place, concept in enumerate(inner):
-            wide = _width(concept, letters)
-            x = left + 20 + room * (place + 0.5) - wide / 2
-            nodes.append(_node(x, y, concept, letters, "#f1f2f4"))
-            ends += [(x, y), (x + wide, y)]
-        ends.append((right - 2, middle))
-        style = f'stroke-width="{1.2 + 5 * path.share:.2f}"' + (
-            ' stroke-dasharray="5 4"' if path.kind != "path" else ""
-        )
-        lines += [f'<path d="{_curve(*ends[i], *ends[i + 1])}" {style}/>' for i in range(0, len(ends), 2)]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height:g}" font-family="sans-serif" '
-        f'font-size="13"><title>{escape(plain(title))}</title>'
-        f'<g fill="none" stroke="#9aa3ae" stroke-linecap="round">{"".join(lines)}</g>{"".join(nodes)}</svg>'
-    )
-
-
 def _short(text: str, letters: int) -> str:
     """Return ``text``, cut to ``letters`` letters."""
     return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
-
-
-def _width(text: str, letters: int) -> float:
-    """Return the width of a concept's box."""
-    return len(_short(plain(text), letters)) * LETTER + 22
-
-
-def _node(x: float, y: float, text: str, letters: int, fill: str) -> str:
-    """Return a concept as a box from ``x`` on, centred at ``y``; its whole name shows when pointed at."""
-    text = plain(text)
-    wide = _width(text, letters)
-    return (
-        f'<g><title>{escape(text)}</title><rect x="{x:.1f}" y="{y - NODE_HEIGHT / 2:.1f}" width="{wide:.1f}" '
-        f'height="{NODE_HEIGHT}" rx="8" fill="{fill}"/><text x="{x + wide / 2:.1f}" y="{y + 4.5:.1f}" '
-        f'text-anchor="middle" fill="{INK}">{escape(_short(text, letters))}</text></g>'
-    )
-
-
-def _curve(x0: float, y0: float, x1: float, y1: float) -> str:
-    """Return a path that leaves and arrives horizontally."""
-    bend = (x0 + x1) / 2
-    return f"M{x0:.1f} {y0:.1f}C{bend:.1f} {y0:.1f} {bend:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"

@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
 from hunch.memory.files import replace_file
-from hunch.memory.records import Count, Firing, Record, Standing, Unit
-from hunch.views.figures import Curve, discovery_curves, firing_picture, insight_map, project
+from hunch.memory.records import Count, Firing, Record, Standing, Triple, Unit
+from hunch.views.figures import Curve, discovery_curves, insight_map, project, strong_and_far
+from hunch.views.picture import firing_picture
 from hunch.views.progress import plain
 
-PICTURES = 10
+PICTURES = 12
 """Insights, from the first on, whose firing is drawn as well as written."""
 MARKS = 12
 """Insights that the map marks with their rank."""
@@ -57,8 +58,23 @@ class InsightRow(Record):
     novelty: Unit
     round: Count
     paths: tuple[Firing, ...] = ()
+    claim: Triple | None = None
+    """It in symbols, where it is one claim."""
     true: bool | None = None
     """Whether it is among the hidden truths; None when there are none."""
+
+
+class Far(Record):
+    """Which insights are strong and far: new things said that fire all the same."""
+
+    alpha: Unit
+    """Only insights up to this p-value are among the first."""
+    first: tuple[InsightRow, ...]
+    """In descending order of strength times novelty."""
+    strengths: tuple[FiniteFloat, ...]
+    """Of a sample of all insights, evenly spaced in the order of their rank."""
+    novelties: tuple[Unit, ...]
+    """Of the same."""
 
 
 class DiscoveryRow(Record):
@@ -74,6 +90,10 @@ class DiscoveryRow(Record):
     """Number of insights."""
     path: str = ""
     """What fired, as a sentence."""
+    fired: tuple[Firing, ...] = ()
+    """What fired, to be drawn."""
+    claim: Triple | None = None
+    """It in symbols."""
     by_arm: dict[str, int | None] = Field(default_factory=dict)
     """Its rank in each arm; None where an arm did not find it."""
 
@@ -118,6 +138,9 @@ class Report(Record):
     """In the order of their rank."""
     insights_total: int | None = None
     """Number of insights in the run; None when all are given."""
+    links: dict[str, Triple] = Field(default_factory=dict)
+    """What the facts that fired say in symbols, by id; the pictures name their lines by it."""
+    far: Far | None = None
     discoveries: tuple[DiscoveryRow, ...] = ()
     curves: dict[str, Curve] = Field(default_factory=dict)
     """Distinct kept hypotheses by samples drawn, one curve per arm."""
@@ -131,6 +154,25 @@ class Report(Record):
     versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """Limits and warnings."""
+
+
+def far_of(
+    insights: Sequence[InsightRow], *, alpha: float = 0.05, most: int = 10, most_drawn: int = 1500
+) -> Far | None:
+    """Return which of all insights, given in the order of their rank, are strong and far; None where none is.
+
+    Strength times novelty, over those with a p-value of at most ``alpha`` that are stronger than an even chance.
+    """
+    clear = [row for row in insights if row.p_value <= alpha and row.strength > 0]
+    if not clear:
+        return None
+    sample = [insights[at] for at in np.unique(np.linspace(0, len(insights) - 1, most_drawn).astype(int))]
+    return Far(
+        alpha=alpha,
+        first=tuple(sorted(clear, key=lambda row: -row.strength * row.novelty)[:most]),
+        strengths=tuple(row.strength for row in sample),
+        novelties=tuple(row.novelty for row in sample),
+    )
 
 
 def map_points(
@@ -168,21 +210,29 @@ def write_report(path: Path, report: Report) -> None:
 
 def render(report: Report) -> str:
     """Return ``report`` as an HTML page."""
-    pictures = [
-        firing_picture(row.paths, title=f"What fired for: {row.sentence}") for row in report.insights[:PICTURES]
-    ]
+    pictures = [_picture(row.paths, report, row.claim, row.sentence) for row in report.insights[:PICTURES]]
+    sought = [row for row in report.discoveries if row.found or any(row.by_arm.values())]
+    arms = list(dict.fromkeys(arm for row in sought for arm in row.by_arm))
     template = _environment().from_string(files("hunch.views").joinpath("report.html.j2").read_text("utf-8"))
     return template.render(
         report=report,
-        arm_names=list(dict.fromkeys(arm for row in report.discoveries for arm in row.by_arm)),
+        arm_names=arms if len(arms) > 1 else [],
+        sought=sought,
+        drawn=[Markup(_picture(row.fired, report, row.claim, row.name)) for row in sought],
+        lost=[row for row in report.discoveries if row not in sought],
         found=sum(row.found for row in report.discoveries),
         with_truths=any(arm.true_kept is not None for arm in report.arms),
         pictures=[Markup(picture) for picture in pictures],
         kept_figure=_curves(report.curves, "distinct hypotheses kept"),
         true_figure=_curves(report.true_curves, "distinct true hypotheses"),
+        far_figure=_far(report.far),
         map_figure=_map(report.map),
         marks=MARKS,
     )
+
+
+def _picture(fired: Sequence[Firing], report: Report, claim: Triple | None, sentence: str) -> str:
+    return firing_picture(fired, report.links, claim=claim, title=f"What fired for: {sentence}")
 
 
 def _curves(curves: dict[str, Curve], ylabel: str) -> Markup:
@@ -196,6 +246,16 @@ def _map(points: MapPoints | None) -> Markup:
         return Markup()
     labels = [str(place + 1) if place < MARKS else "" for place in range(len(points.insights))]
     return Markup(insight_map(points.facts, points.insights, labels=labels, strengths=points.strengths))
+
+
+def _far(far: Far | None) -> Markup:
+    """Return strength against novelty with the first marked by rank; empty where nothing is strong and far."""
+    if far is None:
+        return Markup()
+    labels = [str(row.rank) for row in far.first] + [""] * len(far.strengths)
+    strengths = [*(row.strength for row in far.first), *far.strengths]
+    novelties = [*(row.novelty for row in far.first), *far.novelties]
+    return Markup(strong_and_far(strengths, novelties, labels=labels))
 
 
 def _environment() -> Environment:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import re
 from xml.etree import ElementTree
 
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
-from hunch.memory.records import Firing
-from hunch.views.figures import discovery_curves, firing_picture, insight_map, project
+from hunch.views.figures import discovery_curves, insight_map, project, strong_and_far
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '</title><script>alert("1")</script> $\\frac{ & \x1b[31m \u202e 漢 {{ 7*7 }}'
@@ -29,10 +27,6 @@ def parsed(svg: str) -> ElementTree.Element:
 
 def words(root: ElementTree.Element) -> str:
     return " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
-
-
-def path(kind: str, share: float, *concepts: str) -> Firing:
-    return Firing(kind=kind, sentence="; ".join(concepts), fact_ids=(), concepts=concepts, share=share)
 
 
 def test_a_curve_is_named_at_its_end_with_its_last_value() -> None:
@@ -102,32 +96,16 @@ def test_labels_must_match_the_insights() -> None:
         insight_map(np.eye(3), np.eye(3)[:2], labels=["1"], strengths=[1, 2])
 
 
-def test_a_firing_picture_shows_subject_bridges_and_object_once() -> None:
-    paths = [
-        path("path", 0.6, "fish oil", "blood viscosity", "Raynaud"),
-        path("analogy", 0.2, "fish oil", "a", "b", "Raynaud"),
-    ]
-    root = parsed(firing_picture(paths))
-    shown = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
-    assert sorted(shown) == ["Raynaud", "a", "b", "blood viscosity", "fish oil"]
-    lines = root.findall(f".//{SVG}path")
-    assert [line.get("stroke-dasharray") is None for line in lines] == [True] * 2 + [False] * 3
-    assert float(lines[0].get("stroke-width") or 0) > float(lines[2].get("stroke-width") or 0)
+def test_strong_and_far_draws_every_insight_and_names_the_marked() -> None:
+    root = parsed(strong_and_far([3.0, 2.0, 1.0], [0.1, 0.9, 0.5], labels=["", "2", ""]))
+    assert len(root.findall(f".//{SVG}use")) >= 3
+    assert "2" in {"".join(text.itertext()) for text in root.iter(f"{SVG}text")}
+    parsed(strong_and_far([], [], labels=[]))
 
 
-def test_the_picture_stays_within_its_frame() -> None:
-    long = "a very long name of a concept that nobody can fit"
-    root = parsed(firing_picture([path("path", 1.0, *[f"{long} {place}" for place in range(5)])]))
-    width = float((root.get("viewBox") or "").split()[2])
-    boxes = [(float(box.get("x") or 0), float(box.get("width") or 0)) for box in root.iter(f"{SVG}rect")]
-    assert all(x >= 0 and x + wide <= width for x, wide in boxes)
-    ordered = sorted(boxes)
-    assert all(x + wide <= after for (x, wide), (after, _) in itertools.pairwise(ordered))
-
-
-def test_firings_without_a_path_give_no_picture() -> None:
-    assert firing_picture([]) == ""
-    assert firing_picture([path("near", 1.0), path("near", 0.5, "alone")]) == ""
+def test_strong_and_far_needs_one_of_each() -> None:
+    with pytest.raises(ValueError, match="2 strengths, 1 novelties and 2 labels"):
+        strong_and_far([1.0, 2.0], [0.5], labels=["", ""])
 
 
 @settings(max_examples=8, deadline=None)
@@ -135,4 +113,4 @@ def test_firings_without_a_path_give_no_picture() -> None:
 def test_no_text_breaks_a_figure(one: str, other: str) -> None:
     parsed(discovery_curves({one: ([0, 1], [0, 1])}, ylabel=other, xlabel=one, title=other))
     parsed(insight_map(np.eye(3), np.eye(3)[:1], labels=[one], strengths=[1.0], title=other))
-    parsed(firing_picture([path("path", 1.0, one, other, one), path("path", 0.1, other, one)], title=one))
+    parsed(strong_and_far([1.0], [0.5], labels=[one], title=other))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunch.memory.records import Firing, Standing
+from hunch.memory.records import Firing, Standing, Triple
 from hunch.views import report as module
 from hunch.views.progress import plain
 from hunch.views.report import (
@@ -16,6 +16,7 @@ from hunch.views.report import (
     InsightRow,
     RejectedRow,
     Report,
+    far_of,
     map_points,
     render,
     write_report,
@@ -61,9 +62,11 @@ class Page(HTMLParser):
 
 def full(text: str = "fish oil") -> Report:
     """Return a report in which every text is ``text`` and every section is there."""
-    path = Firing(kind=text, sentence=text, fact_ids=(text,), concepts=(text, "bridge " + text, "end"), share=0.5)
+    word = text.replace("\ud800", "") or "x"
+    claim = Triple(subject=word, relation=word, object="end")
+    path = Firing(kind=text, sentence=text, fact_ids=(text,), concepts=(word, "bridge " + word, "end"), share=0.5)
     insight = InsightRow(
-        rank=1, sentence=text, strength=2.5, p_value=0.01, novelty=0.4, round=3, paths=(path,), true=True
+        rank=1, sentence=text, strength=2.5, p_value=0.01, novelty=0.4, round=3, paths=(path,), claim=claim, true=True
     )
     return Report(
         title=text,
@@ -78,8 +81,13 @@ def full(text: str = "fish oil") -> Report:
             ),
         ),
         insights=(insight,),
+        links={text: Triple(subject=word, relation=word, object="bridge " + word)},
+        far=far_of([insight]),
         discoveries=(
-            DiscoveryRow(name=text, citation=text, year=1986, found=True, rank=1, of=20, path=text, by_arm={text: 1}),
+            DiscoveryRow(
+                name=text, citation=text, year=1986, found=True, rank=1, of=20, path=text,
+                by_arm={text: 1, "other": None}, fired=(path,), claim=claim,
+            ),
             DiscoveryRow(name="lost", citation=text, year=1988, found=False, of=20, by_arm={text: None}),
         ),
         curves={text: ([0, 1000], [0, 20])},
@@ -119,7 +127,12 @@ def test_hostile_text_stays_text(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.text(st.sampled_from(list("<>\"'&/={}%#$ \x1b[\u202eabn"))))
 def test_no_text_adds_an_element_to_the_page(text: str) -> None:
-    undrawn: dict[str, object] = {"curves": {}, "true_curves": {}, "map": None}  # figures have this test of their own
+    undrawn: dict[str, object] = {
+        "curves": {},
+        "true_curves": {},
+        "map": None,
+        "far": None,
+    }  # figures have this test of their own
     pages = [safe(render(full(words).model_copy(update=undrawn))) for words in (text, "fish oil")]
     assert [tag for tag, _ in pages[0].tags] == [tag for tag, _ in pages[1].tags]
 
@@ -139,7 +152,9 @@ def test_every_section_says_what_the_record_holds() -> None:
     for shown in (
         "1 of 2 connections",
         "top 5.0\u00a0%",
-        "not found",
+        "Not found",
+        "lost",
+        "Strong and far",
         "strength 2.5",
         "25.0\u00a0%",
         "1.5 min",
@@ -157,11 +172,19 @@ def test_what_is_empty_is_left_out() -> None:
             "map": None,
             "rejected": (),
             "notes": (),
+            "far": None,
             "insights": (),
         }
     )
     page = safe(render(bare))
-    for heading in ("What was published later", "Discovery curves", "Map", "What was rejected", "Limits"):
+    for heading in (
+        "What was published later",
+        "Discovery curves",
+        "Map",
+        "What was rejected",
+        "Limits",
+        "Strong and far",
+    ):
         assert heading not in page.text
     assert "Nothing that was new fired strongly enough" in page.text
     assert not [tag for tag, _ in page.tags if tag == "svg"]
@@ -174,10 +197,39 @@ def test_a_dash_stands_for_truths_that_are_unknown() -> None:
 
 def test_only_the_first_insights_are_drawn() -> None:
     first = full().insights[0]
+    undrawn: dict[str, object] = {"map": None, "far": None, "curves": {}, "true_curves": {}, "discoveries": ()}
     many = tuple(first.model_copy(update={"rank": rank}) for rank in range(1, 15))
-    page = Page(render(full().model_copy(update={"insights": many, "map": None, "curves": {}, "true_curves": {}})))
+    page = Page(render(full().model_copy(update={"insights": many, **undrawn})))
     assert sum(tag == "svg" for tag, _ in page.tags) == module.PICTURES
     assert sum(tag == "details" for tag, _ in page.tags) == 14
+
+
+def test_strong_and_far_ranks_clear_insights_by_strength_times_novelty() -> None:
+    def row(rank: int, strength: float, p_value: float, novelty: float) -> InsightRow:
+        return (
+            full()
+            .insights[0]
+            .model_copy(update={"rank": rank, "strength": strength, "p_value": p_value, "novelty": novelty})
+        )
+
+    rows = [row(1, 4.0, 0.001, 0.2), row(2, 3.0, 0.01, 0.5), row(3, 2.9, 0.06, 1.0), row(4, -1.0, 0.04, 0.1)]
+    far = far_of(rows)
+    assert far is not None and [one.rank for one in far.first] == [2, 1]
+    assert far.strengths == (4.0, 3.0, 2.9, -1.0) and far.novelties == (0.2, 0.5, 1.0, 0.1)
+    assert far_of(rows[2:]) is None and far_of([]) is None
+    drawn = far_of([row(rank, 1.0, 0.01, 0.5) for rank in range(1, 5000)])
+    assert drawn is not None and len(drawn.strengths) == 1500 and len(drawn.first) == 10
+
+
+def test_lines_are_named_by_what_the_facts_say() -> None:
+    text = Page(render(full())).text
+    assert "fish oil →" in text and "fish oil?" in text
+
+
+def test_one_arm_has_no_column_of_its_own() -> None:
+    alone = full().discoveries[0].model_copy(update={"by_arm": {"full": 1}})
+    assert "The last columns" in Page(render(full())).text
+    assert "The last columns" not in Page(render(full().model_copy(update={"discoveries": (alone,)}))).text
 
 
 def test_the_map_keeps_a_sample_that_spans_all_facts() -> None:
