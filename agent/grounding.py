@@ -107,6 +107,8 @@ class StoreGrounder:
         self._code_of: dict[str, int] = {}
         for fact, code in zip(self._facts, links.codes(links.claims).tolist(), strict=True):
             self._code_of.setdefault(fact.id, code)
+        for fact in observed:
+            self._code_of.setdefault(fact.id, -1)  # what joins nothing
         self._base = shuffled(links, np.random.default_rng([seed, 2])) if placebo else links
         self.meter = Meter(self._base, self._names, self._near, seed=seed)
         """How strongly claims in numbers fire."""
@@ -128,9 +130,13 @@ class StoreGrounder:
             return [()] * len(hypotheses)
         meter = self._ready()
         each = iter(carriers(meter, claims, meter.measure(claims).evidence))
-        names = list(self._concepts)
+        fired = [[carrier for _ in several for carrier in next(each)] for several in read]
         return [
-            tuple(_firing(carrier, self._facts, names) for _ in several for carrier in next(each)) for several in read
+            tuple(
+                _firing(carrier, self._facts, self._names, of=len(several))
+                for carrier in sorted(found, key=lambda carrier: -carrier.share)
+            )
+            for several, found in zip(read, fired, strict=True)
         ]
 
     def absorb(self, experiences: Sequence[Experience]) -> None:
@@ -191,7 +197,7 @@ class StoreGrounder:
         )
 
     def strength_without(self, facts: Collection[str], triples: Sequence[Triple]) -> Floats:
-        """Return the strength, (N,), of triples that the store knows the parts of, had it never held ``facts`` (by id)."""
+        """Return the strength, (N,), of triples of known parts, had the store never held ``facts`` (by id)."""
         left = np.array([fact.id not in facts for fact in self._facts])
         claims = np.array([claim for triple in triples for claim in self.claims_of(triple)], dtype=np.int64)
         return self.meter.measure_through(self._links().take(np.flatnonzero(left)), claims)
@@ -246,9 +252,18 @@ class StoreGrounder:
     def _near(self, claims: Ints) -> tuple[Ints, Floats]:
         """Return the codes and similarities of the facts nearest in text to claims, as ``hunch.memory.firing`` asks."""
         texts = [sentence_of(self.triple_of(claim)) for claim in claims.tolist()]
-        found, similarity = self.knowledge.near(texts, NEAREST)
-        codes = [[self._code_of.get(id, -1) for id in ids] + [-1] * (NEAREST - len(ids)) for ids in found]
-        return np.array(codes, dtype=np.int64).reshape(-1, NEAREST), similarity.astype(np.float64)
+        k = NEAREST
+        while True:  # what was kept is found too, and must not stand in the way of what was observed
+            found, similarity = self.knowledge.near(texts, k)
+            seen = [[i for i, id in enumerate(ids) if id in self._code_of][:NEAREST] for ids in found]
+            if all(len(those) == NEAREST or len(ids) < k for those, ids in zip(seen, found, strict=True)):
+                break
+            k *= 2
+        codes, cosines = np.full((len(claims), NEAREST), -1), np.full((len(claims), NEAREST), -np.inf)
+        for row, those in enumerate(seen):
+            codes[row, : len(those)] = [self._code_of[found[row][i]] for i in those]
+            cosines[row, : len(those)] = similarity[row, those]
+        return codes, cosines
 
     # Firing
 
@@ -323,14 +338,15 @@ class StoreGrounder:
         }
 
 
-def _firing(carrier: Carrier, facts: Sequence[Fact], names: Sequence[str]) -> Firing:
+def _firing(carrier: Carrier, facts: Sequence[Fact], names: Sequence[str], *, of: int) -> Firing:
+    """Return what carried one ``of`` the claims that a hypothesis makes, with its share of the whole."""
     behind = [facts[link] for link in carrier.links]
     return Firing(
         kind=carrier.kind,
         sentence=" ".join(f"{fact.text.rstrip(' .')}." for fact in behind),
         fact_ids=tuple(fact.id for fact in behind),
         concepts=tuple(names[concept] for concept in carrier.concepts),
-        share=min(max(carrier.share, 0.0), 1.0),
+        share=min(max(carrier.share, 0.0), 1.0) / of,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hunch.agent.grounding import FEWEST, StoreGrounder, as_fact
+from hunch.agent.grounding import FEWEST, NEAREST, StoreGrounder, as_fact
 from hunch.memory.errors import InputError
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.records import Concept, Hypothesis, Standing, Triple
@@ -70,17 +70,21 @@ def test_hidden_truths_are_mostly_insights_and_mixtures_of_groups_mostly_not(
 
 def test_the_store_tells_truth_and_its_placebo_does_not(grounder: StoreGrounder, world: World) -> None:
     assert auroc(grounder, world) > 0.8
-    placebo = [auroc(StoreGrounder(world.knowledge, seed=seed, placebo=True), world) for seed in range(5)]
+    placebo = [auroc(StoreGrounder(world.knowledge, seed=seed, placebo=True), world) for seed in range(3)]
     assert 0.4 < np.mean(placebo) < 0.6
 
 
 def test_a_planted_bridge_alone_is_an_insight(world: World) -> None:
-    # the ends share nothing with others like them: only what lies between joins them
-    lone = [("lone oil", "lowers", "measure 0"), ("measure 0", "is_raised_in", "lone syndrome")]
-    grounder = StoreGrounder(Knowledge.in_memory([*world.facts, *lone]))
-    (grounding,) = grounder.ground([claim("lone oil", "treats", "lone syndrome")])
-    assert grounding.standing is Standing.INSIGHT and grounding.evidence["bridges"] > 0
-    assert grounding.evidence["subject_analogy"] == grounding.evidence["object_analogy"] == 0
+    # the ends treat and are treated, but nothing like what they would have to: only what lies between joins them
+    lone = [("lone oil", "treats", "condition 31"), ("substance 31", "treats", "lone syndrome")]
+    bridge = [("lone oil", "lowers", "measure 0"), ("measure 0", "is_raised_in", "lone syndrome")]
+    said = claim("lone oil", "treats", "lone syndrome")
+    grounder = StoreGrounder(Knowledge.in_memory([*world.facts, *lone, *bridge]))
+    (with_bridge,) = grounder.ground([said])
+    assert with_bridge.standing is Standing.INSIGHT and with_bridge.evidence["bridges"] > 0
+    assert max(with_bridge.evidence["subject_analogy"], with_bridge.evidence["object_analogy"]) < 0.001
+    (without,) = StoreGrounder(Knowledge.in_memory([*world.facts, *lone])).ground([said])
+    assert without.standing is Standing.HALLUCINATION and without.evidence["bridges"] == 0
 
 
 def test_a_planted_analogy_alone_is_an_insight() -> None:
@@ -163,9 +167,32 @@ def test_without_trust_experience_changes_nothing_but_what_is_known(world: World
     assert {g.standing for g in grounder.ground([claim(*h) for h in world.hidden])} == {Standing.RECALL}
 
 
-def test_the_same_seed_grounds_the_same(world: World) -> None:
+def test_the_same_seed_grounds_the_same(grounder: StoreGrounder, world: World) -> None:
     asked = swapped(world, 50)
-    assert StoreGrounder(world.knowledge, seed=4).ground(asked) == StoreGrounder(world.knowledge, seed=4).ground(asked)
+    assert StoreGrounder(world.knowledge).ground(asked) == grounder.ground(asked)
+
+
+def test_evidence_does_not_depend_on_what_is_asked_with_it(grounder: StoreGrounder, world: World) -> None:
+    asked = [*swapped(world, 20), *(claim(*hidden) for hidden in world.hidden[:11])]
+    alone = StoreGrounder(world.knowledge)
+    assert [alone.ground([one])[0] for one in asked] == grounder.ground(asked)
+
+
+def test_facts_that_were_kept_hide_none_that_were_observed_from_the_search_in_text(world: World) -> None:
+    knowledge = Knowledge.in_memory(world.facts)
+    said = claim(*world.hidden[0])
+    (before,) = StoreGrounder(knowledge).ground([said])
+    s, r, o = world.hidden[0]
+    kept = [claim(f"{s} x{i}", r, o) for i in range(2 * NEAREST)]  # nearer than any observed fact
+    facts = [as_fact(experience(one, slot=i), 0.5) for i, one in enumerate(kept)]
+    knowledge.add(facts)
+    assert all(knowledge.fact(id).experience_id for id in knowledge.near([said.text], NEAREST)[0][0])
+    grounder = StoreGrounder(knowledge)
+    (after,) = grounder.ground([said])
+    assert (before.evidence["near"], before.evidence["near_same"]) == (
+        after.evidence["near"],
+        after.evidence["near_same"],
+    )
 
 
 def test_sentences_are_a_store_too() -> None:
