@@ -296,7 +296,7 @@ class StoreGrounder:
         known = self.knowledge.known([h.triple for h in hypotheses])
         fresh: list[tuple[Hypothesis, list[tuple[int, int, int]]]] = []
         for hypothesis, fact, claims in zip(hypotheses, known, self._read(hypotheses), strict=True):
-            fact = fact or (None if hypothesis.triple else self._said(hypothesis.text))
+            fact = fact or (None if hypothesis.triple else self._said(hypothesis.text, claims))
             if fact is not None:
                 found[hypothesis.key] = _recall(hypothesis.key, fact)
             elif not claims:
@@ -305,8 +305,14 @@ class StoreGrounder:
                 fresh.append((hypothesis, claims))
         return found | (self._fire(fresh) if fresh else {})
 
-    def _said(self, text: str) -> Fact | None:
-        """Return a stored sentence that says the same, or that names all that is named, in the same order."""
+    def _said(self, text: str, claims: Sequence[tuple[int, int, int]]) -> Fact | None:
+        """Return a stored fact that says the same: by its claims, all known, as a sentence, or by what it names.
+
+        A sentence that names all that is named, in the same order, counts as the same.
+        """
+        known = self.knowledge.known([self.triple_of(claim) for claim in claims])
+        if known and all(known):
+            return known[0]
         named = self.knowledge.link([text])[0]
         for fact in self.knowledge.neighbours(named[0]) if named else ():
             rest = iter(fact.concepts)

@@ -25,6 +25,7 @@ from hunch.agent.forms import form_for
 from hunch.agent.generator import CausalGenerator, encoded_lines
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.small import embedded_generator, next_token_loss
+from hunch.agent.wording import plain_name
 from hunch.memory.calibration import OBJECT, SUBJECT, discoveries, swaps
 from hunch.memory.errors import InputError
 from hunch.memory.firing import EVIDENCE
@@ -228,6 +229,8 @@ def _explanation(bench: _Bench) -> dict[str, float]:
     grounded = bench.grounder.ground(hypotheses)
     insights = [i for i, g in enumerate(grounded) if g.standing is Standing.INSIGHT]
     chosen = [int(i) for i in rng.permutation(insights)[:EXPLAINED]]
+    if not chosen:
+        return {"insights": 0}
     fired = bench.grounder.explain([hypotheses[i] for i in chosen])
     top: set[str] = set()
     random: set[str] = set()
@@ -254,7 +257,7 @@ def _explanation(bench: _Bench) -> dict[str, float]:
 
 def _free_text(bench: _Bench, data: Path) -> dict[str, float]:
     """Return how much is lost when the same hypotheses are given as sentences."""
-    texts = said(bench.tested, sayings(data))
+    texts = _sentences(bench.tested, data)
     grounded = bench.grounder.ground([Hypothesis(spark_id="", text=text) for text in texts])
     structured = bench.grounder.ground(
         [Hypothesis(spark_id="", text=t, triple=c) for t, c in zip(texts, bench.tested, strict=True)]
@@ -269,6 +272,14 @@ def _free_text(bench: _Bench, data: Path) -> dict[str, float]:
         "structured": within_relations(bench.label, same, relation),
     }
     return figures | {"lost": figures["structured"] - figures["auroc_within_relation"]}
+
+
+def _sentences(triples: Sequence[Triple], data: Path) -> list[str]:
+    """Return each triple in words that the store does not use, or, where none are known, with its relation's name."""
+    try:
+        return said(triples, sayings(data))
+    except InputError:
+        return [f"{one.subject} {plain_name(one.relation)} {one.object}" for one in triples]
 
 
 def _permuted(bench: _Bench) -> dict[str, float]:
@@ -300,7 +311,8 @@ def _baselines(bench: _Bench, evidence: Floats, cache: Path) -> tuple[dict[str, 
 def _generator_logprob(bench: _Bench, cache: Path) -> Floats:
     """Return the log-probability of each claim under the embedded generator, both directions added.
 
-    Trained for five epochs at most, until the loss on one fact in twenty, held back, is lowest: as a judge, not as a source of ideas.
+    Trained for five epochs at most, until the loss on one fact in twenty, held back, is lowest: as a judge, not as a
+    source of ideas.
     """
     facts = bench.knowledge.observed()
     form = form_for(facts)

@@ -52,8 +52,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
+from hunch.memory.ends import End, standing_out
 from hunch.memory.likeness import Likeness, Rows, words
 from hunch.memory.links import Floats, Ints, Links
 from hunch.memory.paths import Paths, Rules, Walks
@@ -79,8 +79,6 @@ EVIDENCE = (*ANALOGIES, *PATHS, *TEXTS)
 """The kinds of evidence, in the order of the columns of ``Network.evidence``."""
 POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequency", "object_frequency")
 """The controls, in the order of the columns of ``Network.popularity``."""
-RIVALS = 64
-"""Other subjects, and other objects, of a relation that a claim's ends are compared with."""
 BLOCK = 8
 """Rows that are multiplied together; OpenBLAS sums some of 16 rows in another order than the rest, of 8 it does not."""
 
@@ -128,7 +126,7 @@ class Network:
         self._near = near
         self._words = named
         self._known = np.unique(links.codes(links.claims))
-        self._ends = [_End(self.forward, self.likeness.rows, named), _End(self.backward, self.likeness.rows, named)]
+        self._ends = [End(self.forward, self.likeness.rows, named), End(self.backward, self.likeness.rows, named)]
         self._cores: dict[int, Rows] = {}
 
     def evidence(self, claims: Ints, lore: Lore, *, texts: Floats | None = None, chunk: int = 2048) -> Floats:
@@ -225,14 +223,12 @@ class Network:
         single = subject + target
         other, told = subjects.rivals(r)
         against = _times(told_s, L[other].T) + _times(like_o, told.T)  # (N, rivals)
-        by_subject = _standing_out(
+        by_subject = standing_out(
             single, against, self._is_known(other[None, :], r, o[:, None]) | (other == s[:, None])
         )
         other, told = objects.rivals(r)
         against = _times(told_o, L[other].T) + _times(like_s, told.T)
-        by_object = _standing_out(
-            single, against, self._is_known(s[:, None], r, other[None, :]) | (other == o[:, None])
-        )
+        by_object = standing_out(single, against, self._is_known(s[:, None], r, other[None, :]) | (other == o[:, None]))
         named_s, named_o = W[s], W[o]
         return np.column_stack(
             [
@@ -315,67 +311,6 @@ def _rowwise(left: Rows, right: NDArray[np.floating]) -> Floats:
     """Return the inner products of rows, (N,)."""
     products: Floats = np.multiply(left, right, dtype=np.float64).sum(axis=1)
     return products
-
-
-def _standing_out(own: Floats, others: Rows, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return how ``own``, (N,), stands out among ``others``, (N, rivals), ``known`` ones left out.
-
-    By how many of their spreads it exceeds their mean; and the logarithm of its share of a softmax over all.
-    """
-    left = np.maximum((~known).sum(axis=1), 1)
-    mean = np.where(known, 0.0, others).sum(axis=1) / left
-    spread = np.sqrt(np.where(known, 0.0, (others - mean[:, None]) ** 2).sum(axis=1) / left)
-    heat = 10.0 * np.column_stack([own, np.where(known, -np.inf, others)])
-    return (own - mean) / (spread + 0.02), heat[:, 0] - logsumexp(heat, axis=1)  # no spread tells nothing
-
-
-class _End:
-    """What stands at one end of each relation.
-
-    Args:
-        stands: per relation its facts, rows the concepts of this end.
-        rows: likeness of the concepts.
-        named: words of their names.
-    """
-
-    def __init__(self, stands: list[sp.csr_matrix], rows: Rows, named: sp.csr_matrix) -> None:
-        rng = np.random.default_rng(0)
-        self.things = [np.flatnonzero(np.diff(table.indptr)) for table in stands]
-        """Per relation the concepts that stand at this end of it."""
-        self._rivals = [
-            some if len(some) <= RIVALS else np.sort(rng.choice(some, RIVALS, replace=False)) for some in self.things
-        ]
-        self._stands, self._rows, self._named = stands, rows, named
-        self._sums: dict[int, Rows] = {}
-        self._told: dict[int, Rows] = {}
-        self._word_sums = (
-            sp.csr_matrix(
-                (
-                    np.ones(sum(map(len, self.things))),
-                    (np.repeat(np.arange(len(stands)), list(map(len, self.things))), np.concatenate(self.things)),
-                ),
-                shape=(len(stands), rows.shape[0]),
-            )
-            @ named
-        )
-        self._word_total = np.asarray(self._word_sums.sum(axis=0)).ravel() + 1.0
-
-    def rivals(self, r: int) -> tuple[Ints, Rows]:
-        """Return a fixed sample of the things at this end, and what is told of what stands at the other end of each."""
-        if r not in self._told:
-            self._told[r] = np.asarray(self._stands[r][self._rivals[r]] @ self._rows)
-        return self._rivals[r], self._told[r]
-
-    def sum(self, r: int) -> Rows:
-        """Return the sum of the rows of likeness of the things at this end, (rank,)."""
-        if r not in self._sums:
-            self._sums[r] = self._rows[self.things[r]].sum(axis=0)
-        return self._sums[r]
-
-    def word_share(self, r: int) -> Floats:
-        """Return of each word of names its share of uses at this end of relation r, in uses at this end of any."""
-        share: Floats = self._word_sums[r].toarray().ravel() / self._word_total
-        return share
 
 
 def _dot(left: sp.csr_matrix, right: sp.csr_matrix) -> Floats:

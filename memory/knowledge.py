@@ -177,7 +177,7 @@ class Knowledge:
         return found
 
     def near(self, texts: Sequence[str], k: int) -> tuple[list[list[str]], FloatArray]:
-        """Return the ids of the facts most similar to each text, best first, and the similarities (len(texts), k).
+        """Return the ids of the observed facts most similar to each text, best first, and the similarities, (n, k).
 
         A list is shorter than ``k`` where the store is; the similarity is -inf there.
         """
@@ -230,7 +230,8 @@ class Knowledge:
         if id in self._facts:
             self._take_out(id)
         self._facts[id], self._numbers[id], self._ids[number] = fact, number, id
-        self._nearness.add(number, fact)
+        if fact.experience_id is None:  # what is concluded is like nothing new
+            self._nearness.add(number, fact)
         if fact.triple is not None:
             self._relations.add(id, fact.triple)
         elif not fact.concepts and fact.experience_id is None:  # what is concluded makes no new terms
@@ -249,7 +250,8 @@ class Knowledge:
             self._untouch(name, id)
         number = self._numbers.pop(id)
         del self._ids[number]
-        self._nearness.remove(number)
+        if fact.experience_id is None:
+            self._nearness.remove(number)
 
     def _about(self, id: str, concepts: tuple[str, ...]) -> None:
         """Let a sentence be about ``concepts``."""

@@ -43,13 +43,12 @@ class Nearness:
         """Add a fact under a new number."""
         self._facts[number] = fact
         self._waiting[number] = None
-        if fact.experience_id is None:
-            self._fitted = None
+        self._fitted = None
 
     def remove(self, number: int) -> None:
         """Remove a fact that is there."""
-        if self._facts.pop(number).experience_id is None:
-            self._fitted = None
+        del self._facts[number]
+        self._fitted = None
         self._waiting.pop(number, None)
         if self._index is not None:
             self._index.remove([number])
@@ -60,9 +59,7 @@ class Nearness:
         if self._given is not None:
             return self._given
         if self._fitted is None:
-            self._fitted = LexicalEncoder.fitted(
-                [one.text for one in self._facts.values() if one.experience_id is None]
-            )
+            self._fitted = LexicalEncoder.fitted([fact.text for fact in self._facts.values()])
             self._index = None  # its vectors are of another encoder
         return self._fitted
 

@@ -29,7 +29,8 @@ from hunch.memory.links import Floats, Ints, Links
 FEWEST_TO_FIT = 60
 """Below this many links nothing can be hidden and tested; the kinds of evidence then weigh the same."""
 FEWEST_FOR_TREES = 1_000
-"""Hidden facts from which on trees are grown; with fewer, weights are fitted (on 450 hidden of the facts of 1985, the\ntreatments among the others in the top 1 % of swaps: 0.17 with weights, 0.13 with trees)."""
+"""Hidden facts from which on trees are grown; with fewer, weights are fitted (on 450 hidden of the facts of 1985,
+treatments among the others in the top 1 % of swaps: 0.17 with weights, 0.13 with trees)."""
 HIDDEN = 0.15
 """Share of the facts that is hidden."""
 MOST_HIDDEN = 3_000
