@@ -59,7 +59,8 @@ class Meter:
         """The null's claims, (about ``NULL``, 3)."""
         if not len(self.meaningless):
             raise InputError("every swap of parts between the store's facts is itself a fact; import more facts.")
-        self._texts = self.network.texts(self.meaningless)  # conclusions are no texts: these stay
+        self._distinct, self._again = np.unique(self.meaningless, axis=0, return_inverse=True)  # few in a small store
+        self._texts = self.network.texts(self._distinct)  # conclusions are no texts: these stay
         self._fire_null()
 
     def renew(self, links: Links) -> None:
@@ -96,7 +97,7 @@ class Meter:
         return self._usual
 
     def _fire_null(self) -> None:
-        evidence = self.network.evidence(self.meaningless, self.lore, texts=self._texts)
+        evidence = self.network.evidence(self._distinct, self.lore, texts=self._texts)[self._again]
         self._null = np.sort(self.strength(evidence, self.meaningless))
         self._usual: Floats = np.median(evidence, axis=0)
 
