@@ -107,8 +107,6 @@ class StoreGrounder:
         self._code_of: dict[str, int] = {}
         for fact, code in zip(self._facts, links.codes(links.claims).tolist(), strict=True):
             self._code_of.setdefault(fact.id, code)
-        for fact in observed:
-            self._code_of.setdefault(fact.id, -1)  # what joins nothing
         self._base = shuffled(links, np.random.default_rng([seed, 2])) if placebo else links
         self.meter = Meter(self._base, self._names, self._near, seed=seed)
         """How strongly claims in numbers fire."""
@@ -252,18 +250,9 @@ class StoreGrounder:
     def _near(self, claims: Ints) -> tuple[Ints, Floats]:
         """Return the codes and similarities of the facts nearest in text to claims, as ``hunch.memory.firing`` asks."""
         texts = [sentence_of(self.triple_of(claim)) for claim in claims.tolist()]
-        k = NEAREST
-        while True:  # what was kept is found too, and must not stand in the way of what was observed
-            found, similarity = self.knowledge.near(texts, k)
-            seen = [[i for i, id in enumerate(ids) if id in self._code_of][:NEAREST] for ids in found]
-            if all(len(those) == NEAREST or len(ids) < k for those, ids in zip(seen, found, strict=True)):
-                break
-            k *= 2
-        codes, cosines = np.full((len(claims), NEAREST), -1), np.full((len(claims), NEAREST), -np.inf)
-        for row, those in enumerate(seen):
-            codes[row, : len(those)] = [self._code_of[found[row][i]] for i in those]
-            cosines[row, : len(those)] = similarity[row, those]
-        return codes, cosines
+        found, similarity = self.knowledge.near(texts, NEAREST)
+        codes = [[self._code_of.get(id, -1) for id in ids] + [-1] * (NEAREST - len(ids)) for ids in found]
+        return np.array(codes, dtype=np.int64).reshape(-1, NEAREST), similarity.astype(np.float64)
 
     # Firing
 
