@@ -272,7 +272,15 @@ def test_a_snapshot_of_other_facts_is_not_used(tmp_path: Path, monkeypatch: pyte
         store = Knowledge(ledger)
         store.add(SENTENCES)
         store.near(["oil"], 1)
-        concluded = Fact(text="Oil of fish.", experience_id="x", weight=0.5)
-        store.add([concluded])
+        later = Fact(text="Oil of fish.")
+        store.add([later])
     with Ledger(tmp_path / "l") as ledger:
-        assert Knowledge(ledger).near(["oil of fish"], 1)[0] == [[concluded.id]]
+        assert Knowledge(ledger).near(["oil of fish"], 1)[0] == [[later.id]]
+
+
+def test_what_is_concluded_is_not_among_what_is_near_and_changes_no_similarity() -> None:
+    store = Knowledge.in_memory(SENTENCES)
+    before, similar = store.near(["oil of fish"], 3)
+    store.add([Fact(text="Oil of fish.", experience_id="x", weight=0.5)])
+    after, again = store.near(["oil of fish"], 3)
+    assert after == before and (again == similar).all()
