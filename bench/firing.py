@@ -161,12 +161,12 @@ def measure(data: Path, *, cache: Path) -> dict[str, Any]:
     figures["free_text"] = _free_text(bench, data)
     _say("shuffled store")
     figures["permuted_store"] = _permuted(bench)
-    _say("baselines")
-    figures["baselines"], figures["complex_mrr"] = _baselines(bench, measured.evidence, cache)
-    figures["degree_only"] = figures["baselines"]["degree"]
     if bench.true["valid"] and bench.false["valid"]:
         _say("calibrated")
         figures["calibrated"] = _calibrated(bench, measured.evidence)
+    _say("baselines")
+    figures["baselines"], figures["complex_mrr"] = _baselines(bench, measured.evidence, cache)
+    figures["degree_only"] = figures["baselines"]["degree"]
     return figures
 
 
