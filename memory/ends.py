@@ -42,7 +42,7 @@ class End:
         self._rivals = [
             some if len(some) <= RIVALS else np.sort(rng.choice(some, RIVALS, replace=False)) for some in self.things
         ]
-        self._stands, self._rows, self._named = stands, rows, named
+        self._stands, self._rows = stands, rows
         self._sums: dict[int, Rows] = {}
         self._told: dict[int, Rows] = {}
         self._word_sums = (

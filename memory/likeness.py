@@ -50,11 +50,11 @@ class Likeness:
     """
 
     def __init__(self, links: Links, named: sp.csr_matrix | None = None) -> None:
-        entries, self.codes = profile(links)
+        entries, codes = profile(links)
         shared = entries if named is None else sp.hstack([entries, NAME_WEIGHT * named], format="csr")
         seen = np.bincount(shared.indices, minlength=shared.shape[1])
         self._shared = sp.csr_matrix(shared[:, seen > 1])  # what only one concept has joins it to none
-        self._codes = self.codes[seen[: len(self.codes)] > 1]
+        self._codes = codes[seen[: len(codes)] > 1]
         ridge = RIDGE * max(float(entries.power(2).sum()) / max(links.concepts, 1), 1e-9)
         vectors, energy = _spectrum(self._shared)
         gain = energy / (energy + ridge)

@@ -91,15 +91,11 @@ class Meter:
             return self._labelled.of(evidence, claims)
         return strengths(self.network, self.weights, evidence, claims)
 
-    @property
-    def usual(self) -> Floats:
-        """The evidence of a claim that means nothing: the null's medians, (len(EVIDENCE),)."""
-        return self._usual
-
     def _fire_null(self) -> None:
         evidence = self.network.evidence(self._distinct, self.lore, texts=self._texts)[self._again]
         self._null = np.sort(self.strength(evidence, self.meaningless))
-        self._usual: Floats = np.median(evidence, axis=0)
+        self.usual: Floats = np.median(evidence, axis=0)
+        """The evidence of a claim that means nothing: the null's medians, (len(EVIDENCE),)."""
 
     def _network(self, links: Links) -> Network:
         return Network(links, self._names, self._near)

@@ -6,7 +6,7 @@ how many answers the relation's question has (``Network.prior``); the same scale
 gradient boosted trees (Friedman 2001; scikit-learn's histogram form) where enough can be hidden, otherwise from
 logistic regression with non-negative weights. What is popular is no evidence and is not looked at.
 
-With labels (``fit_labelled``) popularity and the relation itself may be looked at too: what is then learned is how the
+With labels (``Labelled``) popularity and the relation itself may be looked at too: what is then learned is how the
 labelled claims differ, shortcuts included.
 """
 
