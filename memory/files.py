@@ -6,15 +6,23 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
 
 
 def replace_file(path: Path, body: bytes) -> None:
     """Write ``body`` to ``path`` so that a reader sees the old file or the new one, never a part."""
+    with replaced_file(path) as file:
+        file.write(body)
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[BufferedRandom]:
+    """Yield an empty file to fill; it takes the place of ``path`` if the block ends well, else it is removed."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(body)
+        with temporary.open("w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hunch.memory.files import replace_file
+from hunch.memory.files import replace_file, replaced_file
 
 ALIGNED = 64
 """Each part starts at a multiple of this many bytes, so that it may hold numbers of any kind."""
@@ -43,23 +42,16 @@ def write(path: Path, parts: Sequence[Iterable[NDArray[Any]]], claims: dict[str,
 
     A reader finds the old pair, the new pair, or none that agrees.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # as in `replace_file`, but never whole in memory
     ends: list[int] = []
-    try:
-        with temporary.open("wb") as file:
-            for pieces in parts:
-                for piece in pieces:
-                    file.write(np.ascontiguousarray(piece).data)
-                ends.append(file.tell())
-                file.write(bytes(-file.tell() % ALIGNED))
-            file.flush()
-            os.fsync(file.fileno())
-        with temporary.open("rb") as file:
-            claims = {**claims, **_sums(file), "ends": ends}
-            snapshot = Snapshot(claims, list(_mapped(file, ends)))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced_file(path) as file:  # never whole in memory
+        for pieces in parts:
+            for piece in pieces:
+                file.write(np.ascontiguousarray(piece).data)
+            ends.append(file.tell())
+            file.write(bytes(-file.tell() % ALIGNED))
+        file.seek(0)
+        claims = {**claims, **_sums(file), "ends": ends}
+        snapshot = Snapshot(claims, list(_mapped(file, ends)))
     replace_file(_manifest(path), json.dumps(claims, indent=1).encode())
     return snapshot
 
@@ -87,12 +79,12 @@ def _manifest(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _sums(file: BufferedReader) -> dict[str, object]:
+def _sums(file: BufferedReader | BufferedRandom) -> dict[str, object]:
     sums = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     return {"bytes": file.tell(), "blake2b": sums}
 
 
-def _mapped(file: BufferedReader, ends: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+def _mapped(file: BufferedReader | BufferedRandom, ends: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
     whole, start = np.memmap(file, np.uint8, mode="c").view(np.ndarray), 0
     for end in ends:
         yield whole[start:end]
