@@ -22,7 +22,7 @@ import numpy as np
 
 from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, Sparker
 from hunch.memory.errors import HunchError
-from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Spark, Standing, Status, Verdict
+from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Spark, Standing, Status, Turn, Verdict
 
 _ROUNDING = 1e-6
 """Groundings of one claim may differ by this much between batches."""
@@ -157,13 +157,20 @@ def check_judge(
 
 
 def check_learner(
-    learner: Learner, kept: Sequence[Experience], archive: Sequence[Experience], folder: Path, *, seed: int = 0
+    learner: Learner,
+    turn: Turn,
+    kept: Sequence[Experience],
+    archive: Sequence[Experience],
+    folder: Path,
+    *,
+    seed: int = 0,
 ) -> None:
     """Check that a learner's figures are finite and that after ``load`` it continues exactly where ``save`` was.
 
     Args:
         learner: the part; it learns three times.
-        kept: newly kept experience.
+        turn: a round.
+        kept: what it kept.
         archive: earlier experience.
         folder: an empty folder that the check may write to.
         seed: of the random numbers.
@@ -171,17 +178,17 @@ def check_learner(
     places = [folder / name for name in ("saved", "continued", "loaded")]
     for place in places:
         place.mkdir(parents=True)
-    figures = learner.learn(kept, archive, np.random.default_rng([seed, 0]))
+    figures = learner.learn(turn, kept, archive, np.random.default_rng([seed, 0]))
     for name, value in figures.items():
         _promise(math.isfinite(value), f"the figure {name!r} is {value}, but it is logged as a finite number.")
     learner.save(places[0])
     _promise(
         bool(_contents(places[0])), "`save` wrote no file, but `load` must find weights and optimiser; write them."
     )
-    learner.learn(kept, archive, np.random.default_rng([seed, 1]))
+    learner.learn(turn, kept, archive, np.random.default_rng([seed, 1]))
     learner.save(places[1])
     learner.load(places[0])
-    learner.learn(kept, archive, np.random.default_rng([seed, 1]))
+    learner.learn(turn, kept, archive, np.random.default_rng([seed, 1]))
     learner.save(places[2])
     went_on, came_back = _contents(places[1]), _contents(places[2])
     other = sorted(name for name in went_on | came_back if went_on.get(name) != came_back.get(name))

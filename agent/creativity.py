@@ -23,7 +23,7 @@ def creativity_by_firing(
     sparker: Sparker,
     *,
     alpha: float = 0.2,
-    samples: int = 2048,
+    samples: int = 1024,
     grid: Sequence[Recipe] = GRID,
     seed: int = 0,
 ) -> Creativity:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from transformers import PreTrainedTokenizerBase
+
 from hunch.memory.records import Fact, Spark, Triple
 
 ASSOCIATED = "is linked with"
@@ -102,3 +104,12 @@ class SentenceForm:
 def form_for(facts: Sequence[Fact]) -> Form:
     """Return the form that suits a store: triples where at least half of the facts are triples, otherwise sentences."""
     return TripleForm() if 2 * sum(fact.triple is not None for fact in facts) >= len(facts) else SentenceForm()
+
+
+def encoded_lines(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of training lines, with start (where the tokenizer has one) and end tokens."""
+    if not lines:
+        return []  # a fast tokenizer raises on an empty batch
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    rows = tokenizer(list(lines), add_special_tokens=False)["input_ids"]
+    return [[*start, *row, tokenizer.eos_token_id] for row in rows]

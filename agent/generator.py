@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from hunch.agent.forms import Form, SentenceForm
+from hunch.agent.refraining import Refrain
 from hunch.agent.sampling import sample
 from hunch.memory.errors import InputError
 from hunch.memory.records import Hypothesis, Recipe, Spark
@@ -53,6 +54,8 @@ class CausalGenerator:
         self.recipe = recipe or Recipe()
         self.most_tokens = most_tokens
         self.batch = batch
+        self.refrain: Refrain | None = None
+        """What it does not say again; nothing is held back without one."""
         self.version = 0
 
     @classmethod
@@ -108,10 +111,18 @@ class CausalGenerator:
         ]
 
     def _hallucinate(self, asked: Sequence[Spark], generator: torch.Generator) -> list[Hypothesis]:
-        prompts, mask = self._encoded([self.form.prompt(spark) for spark in asked])
+        prompts, mask = self._encoded(asked)
         end = int(self.tokenizer.eos_token_id)
         drawn = sample(
-            self.model, prompts, mask, self.recipe, most=self.most_tokens, end=end, pad=end, generator=generator
+            self.model,
+            prompts,
+            mask,
+            self.recipe,
+            most=self.most_tokens,
+            end=end,
+            pad=end,
+            generator=generator,
+            refrain=self.refrain,
         )
         rows = [tokens[:length] for tokens, length in zip(drawn.tokens.tolist(), drawn.lengths.tolist(), strict=True)]
         said = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
@@ -134,22 +145,17 @@ class CausalGenerator:
             )
         ]
 
-    def _encoded(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (N, P) token ids and mask, padded on the left; a prompt without tokens starts at the end token."""
+    def prompt_rows(self, sparks: Sequence[Spark]) -> list[list[int]]:
+        """Return the token ids each spark is answered after; a prompt without tokens starts at the end token."""
         end = int(self.tokenizer.eos_token_id)
         start = self.tokenizer.bos_token_id
-        rows = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
-        rows = [([start] if start is not None else [] if row else [end]) + row for row in rows]
+        rows = self.tokenizer([self.form.prompt(spark) for spark in sparks], add_special_tokens=False)["input_ids"]
+        return [([start] if start is not None else [] if row else [end]) + row for row in rows]
+
+    def _encoded(self, sparks: Sequence[Spark]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (N, P) token ids and mask, padded on the left."""
+        end, rows = int(self.tokenizer.eos_token_id), self.prompt_rows(sparks)
         longest = max(map(len, rows))
         ids = torch.tensor([[end] * (longest - len(row)) + row for row in rows], device=self.model.device)
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.model.device)
         return ids, mask
-
-
-def encoded_lines(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of training lines, with start (where the tokenizer has one) and end tokens."""
-    if not lines:
-        return []  # a fast tokenizer raises on an empty batch
-    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    rows = tokenizer(list(lines), add_special_tokens=False)["input_ids"]
-    return [[*start, *row, tokenizer.eos_token_id] for row in rows]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hunch.memory.records import Experience, Firing, Grounding, Hypothesis, Outcome, Spark, Verdict
+from hunch.memory.records import Experience, Firing, Grounding, Hypothesis, Outcome, Spark, Turn, Verdict
 
 
 class Sparker(Protocol):
@@ -68,9 +68,16 @@ class Learner(Protocol):
     """Reinforces a generator on what was kept."""
 
     def learn(
-        self, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
+        self, turn: Turn, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
     ) -> dict[str, float]:
-        """Change the weights once, given this round's keeps and all earlier ones; return figures worth logging."""
+        """Change the weights once and return figures worth logging.
+
+        Args:
+            turn: all that this round drew, what was refused included.
+            kept: what it kept.
+            archive: what earlier rounds kept, oldest first.
+            rng: the only source of randomness.
+        """
         ...
 
     def save(self, folder: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from hunch.agent.forms import sentence_of
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
-from hunch.memory.records import Experience, Hypothesis, Outcome, Spark, Status, Triple
+from hunch.memory.records import Experience, Hypothesis, Outcome, Spark, Status, Triple, Turn
 
 Answer = str | Triple
 """A hypothesis in words or in symbols."""
@@ -116,7 +116,7 @@ class CountingLearner:
         """How many experiences were newly kept in all."""
 
     def learn(
-        self, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
+        self, turn: Turn, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
     ) -> dict[str, float]:
         """Count; nothing changes when nothing was kept."""
         if not kept:

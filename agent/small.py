@@ -24,8 +24,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
-from hunch.agent.forms import Form, TripleForm
-from hunch.agent.generator import CausalGenerator, encoded_lines
+from hunch.agent.forms import Form, TripleForm, encoded_lines
+from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
 from hunch.memory.files import replaced_folder
 from hunch.memory.records import Fact, digest

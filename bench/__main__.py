@@ -1,4 +1,4 @@
-"""The benchmarks' command line: ``python -m bench demo | discover | firing | scale``, from the repository's root.
+"""The benchmarks' command line: ``python -m bench demo | discover | firing | scale | reinforcement``, from the repository's root.
 
 Each shows progress, prints its figures and writes them as JSON, with the machine and the commit they come from.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import demo, discover, firing, scale
+from bench import demo, discover, firing, reinforcement, scale
 from bench.machine import machine
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
@@ -58,6 +58,15 @@ def _parser() -> _Parser:
     command.add_argument("--data", type=Path, required=True, help="folder of the triples")
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
     command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
+    about = "what learning adds, against controls, and TRL side by side"
+    command = commands.add_parser("reinforcement", help=about, description=about)
+    command.add_argument("--data", type=Path, default=None, help="folder of the triples for `discover`")
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--seeds", type=_count, default=3, help="runs, of seeds 0, 1, ... (default 3)")
+    command.add_argument("--samples", type=_count, default=None, help="hypotheses drawn by each arm")
+    command.add_argument("--tasks", nargs="+", choices=reinforcement.TASKS, default=list(reinforcement.TASKS))
+    command.add_argument("--rules", action="store_true", help="compare the rules instead of the arms")
+    command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
     about = "what size costs: ten thousand to a million facts"
     command = commands.add_parser("scale", help=about, description=about)
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
@@ -91,6 +100,16 @@ def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     cache = given.cache or folder / "cache"
     if given.command == "firing":
         return firing.measure(given.data, cache=cache)
+    if given.command == "reinforcement":
+        return reinforcement.measure(
+            given.seeds,
+            runs=folder,
+            cache=cache,
+            data=given.data,
+            samples=given.samples,
+            rules=given.rules,
+            tasks=given.tasks,
+        )
     options: dict[str, Any] = {"runs": given.runs or folder, "cache": cache}
     if given.samples is not None:
         options["samples"] = given.samples

@@ -21,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 
 from bench import baselines
 from bench.reading import said, sayings
-from hunch.agent.forms import form_for
-from hunch.agent.generator import CausalGenerator, encoded_lines
+from hunch.agent.forms import encoded_lines, form_for
+from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.small import embedded_generator, next_token_loss
 from hunch.agent.wording import plain_name

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hunch.memory.errors import InputError
+from hunch.memory.records import Standing, Turn
 
 if TYPE_CHECKING:
     from hunch.graphs.mind import State
+
+COLLAPSE = 0.1
+"""Change in a share of the samples, between two windows, that counts as a trend."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Budget:
     least_yield: float = 0.0
     """Stop when fewer were kept per sample over the last ``patience`` rounds."""
     patience: int = 10
+    """Rounds that a trend is read from."""
+    stop_on_collapse: bool = False
+    """Stop when the generator repeats itself more and more (``collapsing``); otherwise the run only says so."""
 
     def __post_init__(self) -> None:
         """Refuse a budget that is never spent."""
@@ -55,4 +62,30 @@ class Budget:
         recent = state["recent_yield"]
         if len(recent) >= self.patience and sum(recent) / len(recent) < self.least_yield:
             return f"yield below {self.least_yield:g} over {self.patience} rounds"
+        if self.stop_on_collapse and self.collapsing(state):
+            return f"the generator repeats itself more and more, over {2 * self.patience} rounds"
         return None
+
+    def recent(self, state: State, turn: Turn, kept: int) -> dict[str, list[float]]:
+        """Return what the state remembers of the last rounds, the one that ends included."""
+        count = max(len(turn.hypotheses), 1)
+        new = {g.key for g in turn.groundings if g.standing is not Standing.RECALL}
+        known = sum(grounding.standing is Standing.RECALL for grounding in turn.groundings)
+        return {
+            "recent_yield": [*state["recent_yield"], kept / count][-self.patience :],
+            "recent_memorised": [*state["recent_memorised"], known / count][-2 * self.patience :],
+            "recent_new": [*state["recent_new"], len(new) / count][-2 * self.patience :],
+        }
+
+    def collapsing(self, state: State) -> bool:
+        """Return whether memory grows while new things get fewer: each by a tenth of the samples.
+
+        The later half of the last ``2 * patience`` rounds is compared with the earlier half.
+        """
+        if len(state["recent_new"]) < 2 * self.patience:
+            return False
+        growth = [
+            (sum(recent[self.patience :]) - sum(recent[: self.patience])) / self.patience
+            for recent in (state["recent_memorised"], state["recent_new"])
+        ]
+        return growth[0] >= COLLAPSE and growth[1] <= -COLLAPSE

@@ -55,16 +55,15 @@ def keep(state: State, runtime: Runtime[Mind]) -> Change:
     new = as_experiences(state["round"], turn, mind)
     mind.remember(state["round"], new, as_draws(state["round"], turn, new))
     samples, kept = state["samples"] + len(turn.hypotheses), state["kept"] + len(new)
-    recent = [*state["recent_yield"], len(new) / max(len(turn.hypotheses), 1)][-mind.budget.patience :]
-    return {"turn": turn, "samples": samples, "kept": kept, "recent_yield": recent}
+    return {"turn": turn, "samples": samples, "kept": kept, **mind.budget.recent(state, turn, len(new))}
 
 
 def reinforce(state: State, runtime: Runtime[Mind]) -> Change:
     """Let the generator learn from what was kept, and close the round."""
     mind = runtime.context
-    learned = weights_after(state["round"], mind)
+    learned = weights_after(state["turn"], state["round"], mind)
     seconds = state["seconds"] + max(time.time() - max(state["turn"].started, mind.woken), 0.0)
-    runtime.stream_writer(figures(state, learned, seconds))
+    runtime.stream_writer(figures(state, mind, learned, seconds))
     return {"turn": Turn(), "round": state["round"] + 1, "seconds": seconds}
 
 

@@ -103,7 +103,7 @@ def weights_folder(root: Path, round: int) -> Path:
     return root / f"after-round-{round:06d}"
 
 
-def weights_after(round: int, mind: Mind) -> dict[str, float]:
+def weights_after(turn: Turn, round: int, mind: Mind) -> dict[str, float]:
     """Learn from a round, or load what was learned when the round was interrupted after it; return the figures."""
     if mind.learner is None:
         return {}
@@ -113,7 +113,7 @@ def weights_after(round: int, mind: Mind) -> dict[str, float]:
         return dict(json.loads((done / "learned.json").read_text()))
     kept = mind.kept.values()
     learned = mind.learner.learn(
-        [e for e in kept if e.round == round], [e for e in kept if e.round < round], mind.rng(round, 2)
+        turn, [e for e in kept if e.round == round], [e for e in kept if e.round < round], mind.rng(round, 2)
     )
     if done is not None:
         with replaced_folder(done) as fresh:
@@ -131,7 +131,7 @@ def _prune(weights: Path) -> None:
         shutil.rmtree(folder)
 
 
-def figures(state: State, learned: dict[str, float], seconds: float) -> dict[str, Any]:
+def figures(state: State, mind: Mind, learned: dict[str, float], seconds: float) -> dict[str, Any]:
     """Return what is worth watching of the round that ends; counts are those of the whole run."""
     turn = state["turn"]
     count = max(len(turn.hypotheses), 1)
@@ -144,6 +144,8 @@ def figures(state: State, learned: dict[str, float], seconds: float) -> dict[str
         "acceptance": sum(verdict.keep for verdict in turn.verdicts) / count,
         "uniqueness": len({said.key for said in turn.hypotheses}) / count,
         "novel": new / count,
+        "collapsing": mind.budget.collapsing(state),
+        "weights_version": mind.generator.version,
         "errors": sum(outcome.status is Status.ERROR for outcome in turn.outcomes) / count,
         "entropy_nats": sum(said.entropy_nats for said in turn.hypotheses) / count,
         **learned,

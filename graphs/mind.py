@@ -17,6 +17,7 @@ import numpy as np
 from hunch.agent.grounding import StoreGrounder, as_fact
 from hunch.agent.judging import keep_insights
 from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, Sparker
+from hunch.agent.refraining import Refrain
 from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.budget import Budget
 from hunch.memory.experience import Archive
@@ -34,10 +35,16 @@ class State(TypedDict):
     """Spent in finished rounds, over all sessions of the run."""
     recent_yield: list[float]
     """Kept per sample in the last rounds, at most ``Budget.patience`` of them."""
+    recent_memorised: list[float]
+    """Share of each of the last rounds that was known or kept before, at most twice ``Budget.patience`` of them."""
+    recent_new: list[float]
+    """Distinct new hypotheses per sample of the same rounds."""
     turn: Turn
 
 
-START_STATE = State(round=0, samples=0, kept=0, seconds=0.0, recent_yield=[], turn=Turn())
+START_STATE = State(
+    round=0, samples=0, kept=0, seconds=0.0, recent_yield=[], recent_memorised=[], recent_new=[], turn=Turn()
+)
 
 
 class Unverified:
@@ -73,6 +80,8 @@ class Mind:
     """Of everything random."""
     trust: float
     """The most that a kept insight weighs in the store, against 1 for an observed fact."""
+    refrain: Refrain | None
+    """The generator's memory of what it is not to say again: all that was drawn joins it."""
 
     def __init__(
         self,
@@ -87,6 +96,7 @@ class Mind:
         budget: Budget | None = None,
         seed: int = 0,
         trust: float = 0.5,
+        refrain: Refrain | None = None,
     ) -> None:
         self.knowledge = knowledge
         self.generator = generator
@@ -98,6 +108,7 @@ class Mind:
         self.budget = budget or Budget()
         self.seed = seed
         self.trust = trust
+        self.refrain = refrain
         self.archive = Archive(knowledge.ledger)
         self.weights: Path | None = None
         """Folder of the weights that the run learned; None for a run without a folder."""
@@ -114,15 +125,21 @@ class Mind:
             self.knowledge.add([as_fact(experience, self.trust) for experience in new])
         if round >= self._absorbed:
             self._absorb(round, new)
+            self._hold_back(draws)
 
     def recall(self, before_round: int) -> None:
         """Let the grounder absorb, round by round as it first did, what was kept before, if it has not done so."""
         if before_round <= self._absorbed:
             return
+        self._hold_back([draw for draw in self.archive.draws() if self._absorbed <= draw.round < before_round])
         past = [experience for experience in self.archive.before(before_round) if experience.round >= self._absorbed]
         for round, kept in groupby(past, key=lambda experience: experience.round):
             self._absorb(round, list(kept))
         self._absorbed = before_round
+
+    def _hold_back(self, draws: Sequence[Draw]) -> None:
+        if self.refrain is not None:
+            self.refrain.add((draw.text, draw.triple) for draw in draws)
 
     def _absorb(self, round: int, new: Sequence[Experience]) -> None:
         self.grounder.absorb(new)

@@ -18,8 +18,14 @@ from hunch.views.progress import Progress
 
 Options = dict[str, Any]
 
-MAY_CHANGE = ("run", "arms", "samples", "rounds", "seconds", "least_yield", "threads", "cache")
+MAY_CHANGE = ("run", "arms", "samples", "rounds", "seconds", "least_yield", "stop_on_collapse", "threads", "cache")
 """Options that may differ when a run goes on: they do not change what its earlier rounds mean."""
+
+COLLAPSING = (
+    "{arm}: at {samples} samples the generator says more and more what is known and less and less that is new; heat it "
+    "(--generating.temperature), give learning an entropy to aim at (--learning.entropy-target), hold more of the "
+    "facts (--learning.anchor), or let it end there (--stop-on-collapse)."
+)
 
 
 def claim(run: Path, scenario: str, config: Run) -> FileLock:
@@ -97,6 +103,10 @@ def run_arms(kit: Kit, run: Path, label: str) -> None:
             folder = arm_folder(run, arm.name)
             folder.mkdir(parents=True, exist_ok=True)
             mind = assemble(kit, arm, folder, progress.note)
+            warned = False
             for event in stream(mind, folder):
                 progress.update({**event, "arm": arm.name})
+                if event["collapsing"] and not warned:
+                    progress.note(COLLAPSING.format(arm=arm.name, samples=event["samples"]))
+                warned |= event["collapsing"]
             mind.knowledge.ledger.close()

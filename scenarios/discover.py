@@ -19,7 +19,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact
 from hunch.scenarios import arms, reporting
-from hunch.scenarios.parts import Kit, Run
+from hunch.scenarios.parts import Generating, Kit, Run
 
 
 class Config(Run):
@@ -35,6 +35,7 @@ class Config(Run):
     """Files of hidden truths, to report against; nothing else ever sees them."""
     skip_bad: bool = False
     """Leave lines out that cannot be read, instead of stopping."""
+    generating: Generating = Generating(min_p=0.05)
     run: Path = Path("runs/discover")
     """Folder of the run; the same folder again goes on where it stopped."""
 

@@ -16,8 +16,8 @@ from hunch.agent.creativity import creativity_by_firing
 from hunch.agent.forms import Form, SentenceForm, form_for
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
-from hunch.agent.learning.imitation import NovelImitation
-from hunch.agent.protocols import Sparker
+from hunch.agent.protocols import Learner, Sparker
+from hunch.agent.refraining import Refrain
 from hunch.agent.small import Creativity, embedded_generator
 from hunch.graphs.budget import Budget
 from hunch.graphs.mind import Mind
@@ -26,6 +26,7 @@ from hunch.memory.ledger import Ledger
 from hunch.memory.reading import Reading
 from hunch.memory.records import Fact, Recipe
 from hunch.scenarios.doctor import CACHE
+from hunch.scenarios.rules import Learning, learner_for
 from hunch.scenarios.settings import Settings
 
 
@@ -42,6 +43,8 @@ class Generating(Settings):
     """Keep the smallest set of tokens with this much probability; 1 keeps all."""
     top_k: int = Field(0, ge=0)
     """Keep this many likeliest tokens; 0 keeps all."""
+    fresh: bool = True
+    """Hold back what is known or was said before, wherever another plausible answer is left."""
     most_epochs: int = Field(60, ge=1)
     """Train the small generator for at most this many epochs; it stops earlier, when its creativity has peaked."""
 
@@ -58,21 +61,6 @@ class Grounding(Settings):
     """Share of meaningless hypotheses that may pass."""
     trust: float = Field(0.5, ge=0, le=1)
     """The most that a kept insight weighs when later ones are grounded, against 1 for an observed fact."""
-
-
-class Learning(Settings):
-    """How the generator is reinforced on what was kept."""
-
-    learning_rate: float = Field(5e-4, gt=0)
-    """Of AdamW."""
-    elite: float = Field(0.25, gt=0, le=1)
-    """Share of what a round kept that is imitated: what fires most."""
-    passes: float = Field(4.0, gt=0)
-    """How often that is seen."""
-    replay: float = Field(0.25, ge=0)
-    """Weight of what was kept in earlier rounds."""
-    anchor: float = Field(0.5, ge=0)
-    """Weight of the original facts; without it the rest of the mind is forgotten."""
 
 
 class Run(Settings):
@@ -96,6 +84,8 @@ class Run(Settings):
     """Stop after the round in which this much time was spent."""
     least_yield: float = Field(0.0, ge=0, le=1)
     """Stop when fewer hypotheses than this were kept per sample over ten rounds."""
+    stop_on_collapse: bool = False
+    """Stop when the generator repeats itself more and more over twenty rounds; otherwise the run only says so."""
     threads: int = Field(0, ge=0)
     """Processor threads; 0 takes all cores of an idle machine and one of a busy one."""
     cache: Path = CACHE
@@ -114,6 +104,7 @@ class Run(Settings):
             rounds=self.rounds,
             seconds=self.seconds,
             least_yield=self.least_yield,
+            stop_on_collapse=self.stop_on_collapse,
         )
 
 
@@ -125,15 +116,18 @@ class Arm:
     description: str
     learns: bool
     placebo: bool = False
+    fresh: bool = True
+    """Whether it may hold back what is known or was said."""
     recipe: Recipe | None = None
     """Its own recipe, where it differs."""
 
 
 FULL = Arm("full", "the whole loop", learns=True)
 CONTROLS = (
-    Arm("cold", "cold sampling (T = 0.7), no learning", learns=False, recipe=Recipe(temperature=0.7)),
-    Arm("hot", "the same sampling as the full loop, no learning", learns=False),
-    Arm("placebo", "the loop on a store whose facts were shuffled", learns=True, placebo=True),
+    Arm("cold", "cold sampling (T = 0.7), no memory, no learning", False, fresh=False, recipe=Recipe(temperature=0.7)),
+    Arm("hot", "the full loop's temperature and cut, no memory, no learning", False, fresh=False),
+    Arm("fresh", "as hot, but nothing known or said before is said again; no learning", False),
+    Arm("placebo", "the loop on a store whose facts were shuffled", True, placebo=True),
 )
 
 
@@ -179,18 +173,14 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
     )
     generator = _generator(kit, knowledge, facts, notice)
     generator.recipe = arm.recipe or config.generating.recipe
-    learner = None
+    refrain = None
+    if arm.fresh and config.generating.fresh:
+        refrain = generator.refrain = Refrain(generator.tokenizer, generator.form)
+        refrain.add((fact.text, fact.triple) for fact in facts)
+    learner: Learner | None = None
     if arm.learns:
         lines = [line for fact in facts for line in generator.form.lines(fact.text, fact.triple)]
-        learner = NovelImitation(
-            generator,
-            lines,
-            learning_rate=config.learning.learning_rate,
-            elite=config.learning.elite,
-            passes=config.learning.passes,
-            replay=config.learning.replay,
-            hold=config.learning.anchor,
-        )
+        learner = learner_for(config.learning, generator, lines, lambda: knowledge.encoder, seed=config.seed)
     return Mind(
         knowledge,
         generator,
@@ -200,6 +190,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         budget=config.budget,
         seed=config.seed,
         trust=config.grounding.trust,
+        refrain=refrain,
     )
 
 

@@ -22,7 +22,7 @@ from hunch.memory.experience import Archive
 from hunch.memory.files import replace_file
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import Draw, Fact, Standing
+from hunch.memory.records import Draw, Experience, Fact, Standing
 from hunch.scenarios.discoveries import Discovery, sought
 from hunch.scenarios.parts import CONTROLS, FULL
 from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, keys_of, result_of
@@ -33,6 +33,7 @@ from hunch.views.report import (
     InsightRow,
     RejectedRow,
     Report,
+    UpdateRow,
     far_of,
     map_points,
     write_report,
@@ -40,6 +41,8 @@ from hunch.views.report import (
 
 SHOWN = 60
 """Insights listed in the report."""
+UPDATES = 12
+"""Changes of the weights that are listed."""
 LIBRARIES = ("hunch-agent", "torch", "transformers", "langgraph", "faiss-cpu", "numpy")
 
 
@@ -113,6 +116,7 @@ def write(
     drawn = [
         firing for several in (*(row.paths for row in rows[:SHOWN]), *(row.fired for row in told)) for firing in several
     ]
+    updates = _updates(run, main.insights)
     described = {arm.name: arm for arm in (*CONTROLS, FULL)}
     report = Report(
         title=title,
@@ -132,9 +136,15 @@ def write(
                 precision=result.precision,
                 seconds=result.seconds,
                 learned=described[result.name].learns,
+                memorised=result.memorised,
+                entropy_nats=result.entropy_nats,
             )
             for result in results
         ),
+        updates=tuple(updates[i] for i in np.unique(np.linspace(0, len(updates) - 1, UPDATES).astype(int)))
+        if updates
+        else (),
+        updates_total=len(updates),
         insights=rows[:SHOWN],
         links={id: links[id] for firing in drawn for id in firing.fact_ids if id in links},
         far=far_of(rows),
@@ -169,9 +179,40 @@ def _figures(result: ArmResult) -> dict[str, object]:
         "true_kept": result.true_kept,
         "precision": result.precision,
         "seconds": result.seconds,
+        "memorised": result.memorised,
+        "entropy_nats": result.entropy_nats,
         "curve": result.curve,
         "true_curve": result.true_curve,
     }
+
+
+def _updates(run: Path, insights: Sequence[Experience]) -> list[UpdateRow]:
+    """Return every change of the full loop's weights, from its log of rounds and what was kept, strongest first."""
+    kept: dict[int, list[str]] = {}
+    with_version: dict[int, int] = {}
+    for insight in insights:
+        kept.setdefault(insight.round, []).append(insight.hypothesis.text)
+        version = insight.hypothesis.weights_version
+        with_version[version] = with_version.get(version, 0) + 1
+    log = run / "events.jsonl"
+    rows, before = [], 0
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+        event = json.loads(line)
+        version = event.get("weights_version", before)
+        if version > before:
+            said = kept.get(event["round"], [])
+            rows.append(
+                UpdateRow(
+                    version=version,
+                    round=event["round"],
+                    learned_from=len(said),
+                    examples=tuple(said[:2]),
+                    loss=event.get("loss"),
+                    kept_with=with_version.get(version, 0),
+                )
+            )
+        before = version
+    return rows
 
 
 def _rejected(draws: Sequence[Draw], most: int = 24) -> list[RejectedRow]:

@@ -39,6 +39,10 @@ class ArmResult:
     insights: tuple[Experience, ...]
     """What was kept, strongest first."""
     seconds: float
+    memorised: float
+    """Share of the samples that was known, or kept before."""
+    entropy_nats: float
+    """Mean over the samples of the entropy per token."""
 
     @property
     def precision(self) -> float | None:
@@ -111,6 +115,8 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
         true_curve=None if true is None else _curve(true),
         insights=tuple(insights),
         seconds=_seconds(folder / "events.jsonl"),
+        memorised=float(np.mean([draw.standing is Standing.RECALL for draw in draws])) if draws else 0.0,
+        entropy_nats=float(np.mean([draw.entropy_nats for draw in draws])) if draws else 0.0,
     )
 
 

@@ -46,6 +46,25 @@ class ArmSummary(Record):
     seconds: FiniteFloat
     learned: bool
     """Whether its generator was reinforced."""
+    memorised: Unit | None = None
+    """Share of the samples that was known, or kept before; None when not measured."""
+    entropy_nats: FiniteFloat | None = None
+    """Mean entropy per token that was drawn; None when not measured."""
+
+
+class UpdateRow(Record):
+    """One change of the generator's weights, and the experience that it followed from."""
+
+    version: Count
+    """Of the weights that it made."""
+    round: Count
+    learned_from: Count
+    """How many newly kept hypotheses the round had."""
+    examples: tuple[str, ...]
+    """The first of them, those that fire most."""
+    loss: FiniteFloat | None = None
+    kept_with: Count
+    """How many hypotheses these weights brought that were kept."""
 
 
 class InsightRow(Record):
@@ -134,6 +153,9 @@ class Report(Record):
     summary: tuple[str, ...]
     """The result in two or three sentences."""
     arms: tuple[ArmSummary, ...]
+    updates: tuple[UpdateRow, ...] = ()
+    """Of the full loop: all, or as many as a page bears, evenly spaced."""
+    updates_total: Count = 0
     insights: tuple[InsightRow, ...]
     """In the order of their rank."""
     insights_total: int | None = None

@@ -36,6 +36,7 @@ from hunch.memory.records import (
     Spark,
     Standing,
     Status,
+    Turn,
     Verdict,
 )
 from tests.agent.planted import World, claim, experience
@@ -83,10 +84,10 @@ def test_our_judge_keeps_the_contract() -> None:
 def test_our_learners_keep_the_contract(learner: str, model_folder: Path, tmp_path: Path) -> None:
     kept, archive = [experience(said) for said in SAID[:2]], [experience(SAID[2])]
     if learner == "counting":
-        check_learner(CountingLearner(ScriptedGenerator(["x"])), kept, archive, tmp_path)
+        check_learner(CountingLearner(ScriptedGenerator(["x"])), Turn(), kept, archive, tmp_path)
     else:
         generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
-        check_learner(NovelImitation(generator, [">|a|b|c"], batch=4), kept, archive, tmp_path)
+        check_learner(NovelImitation(generator, [">|a|b|c"], batch=4), Turn(), kept, archive, tmp_path)
 
 
 class Broken(ScriptedGenerator):
@@ -234,7 +235,7 @@ class Endless(CountingLearner):
     """A learner that tells no finite figure."""
 
     def learn(
-        self, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
+        self, turn: Turn, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
     ) -> dict[str, float]:
         return {"loss": float("nan")}
 
@@ -250,7 +251,7 @@ class Endless(CountingLearner):
 )
 def test_a_broken_learner_is_told_what_is_wrong(learner: CountingLearner, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=complaint):
-        check_learner(learner, [experience(SAID[0])], [], tmp_path)
+        check_learner(learner, Turn(), [experience(SAID[0])], [], tmp_path)
 
 
 def test_too_little_to_check_with_is_refused() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from hunch.agent.forms import SentenceForm, TripleForm
-from hunch.agent.generator import CausalGenerator, encoded_lines
+from hunch.agent.forms import SentenceForm, TripleForm, encoded_lines
+from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
 from hunch.memory.records import Recipe, Spark
 

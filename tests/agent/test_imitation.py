@@ -14,7 +14,8 @@ from hunch.agent.forms import TripleForm
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.small import next_token_loss
-from hunch.memory.records import Experience
+from hunch.memory.errors import InputError
+from hunch.memory.records import Experience, Turn
 from tests.agent.planted import claim, experience
 
 ANCHOR = [">|a|b|c", ">|d|b|e"]
@@ -45,7 +46,7 @@ def nats(generator: CausalGenerator, lines: list[str]) -> float:
 
 def test_nothing_kept_moves_no_weight(generator: CausalGenerator) -> None:
     before = weights(generator)
-    assert learner_of(generator).learn([], kept(3), np.random.default_rng(0)) == {}
+    assert learner_of(generator).learn(Turn(), [], kept(3), np.random.default_rng(0)) == {}
     assert torch.equal(weights(generator), before) and generator.version == 0
 
 
@@ -53,7 +54,7 @@ def test_what_was_kept_becomes_likelier_and_the_version_rises(generator: CausalG
     learner, new = learner_of(generator), kept(2)
     lines = [line for e in new for line in generator.form.lines(e.hypothesis.text, e.hypothesis.triple)]
     before = nats(generator, lines)
-    first = learner.learn(new, [], np.random.default_rng(0))
+    first = learner.learn(Turn(), new, [], np.random.default_rng(0))
     assert first["steps"] == 1 and first["loss"] > 0
     assert nats(generator, lines) < before and generator.version == 1
 
@@ -64,7 +65,7 @@ def test_the_anchor_holds_what_was_known(model_folder: Path) -> None:
         generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
         learner = NovelImitation(generator, ANCHOR, batch=4, learning_rate=3e-3, hold=hold)
         for step in range(10):
-            learner.learn(kept(4), [], np.random.default_rng(step))
+            learner.learn(Turn(), kept(4), [], np.random.default_rng(step))
         after[hold] = nats(generator, ANCHOR)
     assert after[1.0] < after[0.0]
 
@@ -77,7 +78,7 @@ def test_replay_holds_what_was_found_before(model_folder: Path) -> None:
         generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
         learner = NovelImitation(generator, [], batch=4, learning_rate=3e-3, replay=replay)
         for step in range(10):
-            learner.learn(kept(4), old, np.random.default_rng(step))
+            learner.learn(Turn(), kept(4), old, np.random.default_rng(step))
         after[replay] = nats(generator, lines)
     assert after[1.0] < after[0.0]
 
@@ -90,7 +91,7 @@ def test_what_earned_more_is_imitated_more(model_folder: Path) -> None:
         learner = NovelImitation(generator, [], batch=8, learning_rate=3e-3)
         both = [experience(said[0], reward=reward), experience(said[1], reward=1 - reward)]
         for step in range(5):
-            learner.learn(both, [], np.random.default_rng(step))
+            learner.learn(Turn(), both, [], np.random.default_rng(step))
         after[reward] = nats(generator, lines)
     assert after[1.0] < after[0.0] - 0.1
 
@@ -99,38 +100,49 @@ def test_the_same_lesson_gives_the_same_weights_and_leaves_torch_s_own_generator
     ends, before = [], torch.get_rng_state()
     for _ in range(2):
         generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
-        learner_of(generator).learn(kept(3), kept(2, start=9), np.random.default_rng(0))
+        learner_of(generator).learn(Turn(), kept(3), kept(2, start=9), np.random.default_rng(0))
         ends.append(weights(generator))
     assert torch.equal(*ends) and torch.equal(torch.get_rng_state(), before)
 
 
 def test_passes_say_how_often_each_new_line_is_seen(generator: CausalGenerator) -> None:
     learner = NovelImitation(generator, ANCHOR, batch=4, passes=2.0)
-    assert learner.learn(kept(6), [], np.random.default_rng(0))["steps"] == 6  # 12 lines twice, 4 a step
+    assert learner.learn(Turn(), kept(6), [], np.random.default_rng(0))["steps"] == 6  # 12 lines twice, 4 a step
 
 
 def test_after_loading_one_more_step_gives_identical_weights(model_folder: Path, tmp_path: Path) -> None:
     generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
     learner = learner_of(generator)
-    learner.learn(kept(3), [], np.random.default_rng(0))
+    learner.learn(Turn(), kept(3), [], np.random.default_rng(0))
     learner.save(tmp_path)
     saved = weights(generator)
-    learner.learn(kept(3, start=3), kept(3), np.random.default_rng(1))
+    learner.learn(Turn(), kept(3, start=3), kept(3), np.random.default_rng(1))
 
     fresh = CausalGenerator.from_pretrained(model_folder, TripleForm())
     resumed = learner_of(fresh)
     resumed.load(tmp_path)
     assert torch.equal(weights(fresh), saved) and fresh.version == 1
-    resumed.learn(kept(3, start=3), kept(3), np.random.default_rng(1))
+    resumed.learn(Turn(), kept(3, start=3), kept(3), np.random.default_rng(1))
     assert torch.equal(weights(fresh), weights(generator)) and fresh.version == 2
 
 
 def test_what_was_saved_is_a_model_folder_of_its_own(generator: CausalGenerator, tmp_path: Path) -> None:
-    learner_of(generator).learn(kept(2), [], np.random.default_rng(0))
+    learner_of(generator).learn(Turn(), kept(2), [], np.random.default_rng(0))
     learner_of(generator).save(tmp_path)
     again = CausalGenerator.from_pretrained(tmp_path, TripleForm())
     assert torch.equal(weights(again), weights(generator))
     assert {file.suffix for file in tmp_path.iterdir()} <= {".json", ".safetensors"}
+
+
+def test_pieces_give_the_step_of_the_whole_batch(model_folder: Path) -> None:
+    gradients = []
+    for piece in (256, 3):
+        generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
+        learner = NovelImitation(generator, ANCHOR, batch=8, piece=piece, elite=1.0)
+        told = learner.learn(Turn(), kept(12), kept(2, start=20), np.random.default_rng(0))
+        gradients.append([told["loss"], *(w.grad for w in generator.model.parameters())])
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(torch.as_tensor(one), torch.as_tensor(other), atol=1e-6)
 
 
 def test_weights_of_another_model_are_refused(generator: CausalGenerator, tmp_path: Path) -> None:
@@ -138,7 +150,7 @@ def test_weights_of_another_model_are_refused(generator: CausalGenerator, tmp_pa
     learner.save(tmp_path)
     part = load_file(tmp_path / "model.safetensors")
     part.pop(next(iter(sorted(part))))
-    save_file(part, tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match=r"lacks the weights.*another model"):
+    save_file(part, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"holds no weights of this model \(it lacks the weights.*give what it was"):
         learner.load(tmp_path)
     assert json.loads((tmp_path / "version.json").read_text()) == {"version": 0}

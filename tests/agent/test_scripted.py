@@ -9,7 +9,7 @@ import pytest
 
 from hunch.agent.scripted import CountingLearner, ScriptedEnvironment, ScriptedGenerator
 from hunch.memory.errors import InputError
-from hunch.memory.records import Spark, Status, Triple
+from hunch.memory.records import Spark, Status, Triple, Turn
 from tests.agent.planted import claim, experience
 
 
@@ -56,10 +56,10 @@ def test_the_environment_decides_by_its_list() -> None:
 def test_the_learner_counts_what_was_kept_and_goes_on_counting_after_a_load(tmp_path: Path) -> None:
     generator = ScriptedGenerator(["x"])
     learner, kept = CountingLearner(generator), [experience(claim("a", "b", "c"))]
-    assert learner.learn([], kept, np.random.default_rng(0)) == {} and generator.version == 0
-    assert learner.learn(kept * 3, kept, np.random.default_rng(0)) == {"lessons": 3.0, "archive": 1.0}
+    assert learner.learn(Turn(), [], kept, np.random.default_rng(0)) == {} and generator.version == 0
+    assert learner.learn(Turn(), kept * 3, kept, np.random.default_rng(0)) == {"lessons": 3.0, "archive": 1.0}
     learner.save(tmp_path)
     again = CountingLearner(ScriptedGenerator(["x"]))
     again.load(tmp_path)
-    again.learn(kept, [], np.random.default_rng(0))
+    again.learn(Turn(), kept, [], np.random.default_rng(0))
     assert (again.rounds, again.lessons, generator.version) == (2, 4, 1)

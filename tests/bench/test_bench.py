@@ -22,7 +22,9 @@ def result(**figures: int) -> ArmResult:
         "true_novel": 8,
         "true_kept": 6,
     } | figures
-    return ArmResult(name="full", curve=([], []), true_curve=None, insights=(), seconds=1.0, **given)
+    return ArmResult(
+        name="full", curve=([], []), true_curve=None, insights=(), seconds=1.0, memorised=0.1, entropy_nats=1.0, **given
+    )
 
 
 def test_the_gate_is_compared_with_none() -> None:

@@ -18,7 +18,7 @@ from hunch.agent.grounding import StoreGrounder
 from hunch.graphs import Budget, Mind
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import Experience, Hypothesis, Spark, Triple
+from hunch.memory.records import Experience, Hypothesis, Spark, Triple, Turn
 
 SIZE = 8
 
@@ -63,7 +63,7 @@ class Savourer:
         self.generator = generator
 
     def learn(
-        self, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
+        self, turn: Turn, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
     ) -> dict[str, float]:
         for experience in kept:
             assert experience.hypothesis.triple is not None

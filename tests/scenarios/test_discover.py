@@ -17,7 +17,7 @@ from hunch.scenarios import cli
 from hunch.scenarios.results import UNREADABLE, arm_folder
 
 SIZE = 9
-ARMS = ("cold", "hot", "placebo", "full")
+ARMS = ("cold", "fresh", "hot", "placebo", "full")
 Command = Callable[..., list[str]]
 
 
@@ -80,8 +80,8 @@ def test_something_true_was_found(home: Path) -> None:
 
 
 def test_all_arms_spend_the_same_samples_and_begin_alike(home: Path) -> None:
-    assert [draw.key for draw in draws(home, "hot") if draw.round == 0] == [
-        draw.key for draw in draws(home, "full") if draw.round == 0
+    assert [draw.key for draw in draws(home, "full") if draw.round == 0] == [
+        draw.key for draw in draws(home, "fresh") if draw.round == 0
     ]
     assert {len(draws(home, arm)) for arm in ARMS} == {200}
 

@@ -1,0 +1,1 @@
+"""Worlds that answer. Reached by module path; each optional library is imported in one file."""
