@@ -56,6 +56,8 @@ class CausalGenerator:
         self.batch = batch
         self.refrain: Refrain | None = None
         """What it does not say again; nothing is held back without one."""
+        self.directions: dict[str, torch.Tensor] = {}
+        """Unit vectors by the names that recipes' perturbations give."""
         self.version = 0
 
     @classmethod
@@ -100,29 +102,42 @@ class CausalGenerator:
         model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides `self` from the checker
         return cls(model, tokenizer, form or SentenceForm(), recipe=recipe, most_tokens=most_tokens, batch=batch)
 
-    def hallucinate(self, sparks: Sequence[Spark], width: int, rng: np.random.Generator) -> list[Hypothesis]:
-        """Return ``len(sparks) * width`` hypotheses, the ``width`` of the first spark first."""
-        asked = [spark for spark in sparks for _ in range(width)]
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        return [
-            hypothesis
-            for at in range(0, len(asked), self.batch)
-            for hypothesis in self._hallucinate(asked[at : at + self.batch], generator)
-        ]
+    def hallucinate(
+        self,
+        sparks: Sequence[Spark],
+        width: int,
+        rng: np.random.Generator,
+        recipes: Sequence[Recipe] | None = None,
+    ) -> list[Hypothesis]:
+        """Return ``len(sparks) * width`` hypotheses, the ``width`` of the first spark first.
 
-    def _hallucinate(self, asked: Sequence[Spark], generator: torch.Generator) -> list[Hypothesis]:
-        prompts, mask = self._encoded(asked)
+        Args:
+            sparks: the questions.
+            width: hypotheses of each.
+            rng: the only source of randomness; each hypothesis takes one number from it as its seed.
+            recipes: how wild, one per spark; the generator's own when left out.
+        """
+        asked = [spark for spark in sparks for _ in range(width)]
+        chosen = [self.recipe] * len(asked) if recipes is None else [r for r in recipes for _ in range(width)]
+        seeds = rng.integers(2**62, size=len(asked)).tolist()
+        batches = [slice(at, at + self.batch) for at in range(0, len(asked), self.batch)]
+        return [said for batch in batches for said in self.say(asked[batch], chosen[batch], seeds[batch])]
+
+    def say(self, asked: Sequence[Spark], recipes: Sequence[Recipe], seeds: Sequence[int]) -> list[Hypothesis]:
+        """Return one hypothesis for each spark, by its recipe and seed; the same three, the same words."""
         end = int(self.tokenizer.eos_token_id)
+        prompts, mask = self._padded(self.prompts_of(asked, recipes, seeds))
         drawn = sample(
             self.model,
             prompts,
             mask,
-            self.recipe,
+            recipes,
+            seeds,
             most=self.most_tokens,
             end=end,
             pad=end,
-            generator=generator,
             refrain=self.refrain,
+            directions=self.directions,
         )
         rows = [tokens[:length] for tokens, length in zip(drawn.tokens.tolist(), drawn.lengths.tolist(), strict=True)]
         said = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
@@ -137,13 +152,24 @@ class CausalGenerator:
                 logprob=logprob,
                 model_logprob=model_logprob,
                 entropy_nats=max(entropy, 0.0),
-                recipe=self.recipe,
+                recipe=recipe,
+                seed=seed,
                 weights_version=self.version,
             )
-            for spark, (text, triple), row, (logprob, model_logprob, entropy) in zip(
-                asked, read, rows, figures, strict=True
+            for spark, (text, triple), row, (logprob, model_logprob, entropy), recipe, seed in zip(
+                asked, read, rows, figures, recipes, seeds, strict=True
             )
         ]
+
+    def prompts_of(self, asked: Sequence[Spark], recipes: Sequence[Recipe], seeds: Sequence[int]) -> list[list[int]]:
+        """Return the token ids after which each hypothesis is said: a recipe's random prefix, then the question."""
+        prompts = self.prompt_rows(asked)
+        if any(recipe.seed_prefix for recipe in recipes):
+            words = [i for i in range(len(self.tokenizer)) if i not in set(self.tokenizer.all_special_ids)]
+            for row, (recipe, seed) in enumerate(zip(recipes, seeds, strict=True)):
+                prefix = np.random.default_rng([seed, 1]).choice(words, size=recipe.seed_prefix)
+                prompts[row] = [*prefix.tolist(), *prompts[row]]
+        return prompts
 
     def prompt_rows(self, sparks: Sequence[Spark]) -> list[list[int]]:
         """Return the token ids each spark is answered after; a prompt without tokens starts at the end token."""
@@ -152,10 +178,9 @@ class CausalGenerator:
         rows = self.tokenizer([self.form.prompt(spark) for spark in sparks], add_special_tokens=False)["input_ids"]
         return [([start] if start is not None else [] if row else [end]) + row for row in rows]
 
-    def _encoded(self, sparks: Sequence[Spark]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (N, P) token ids and mask, padded on the left."""
-        end, rows = int(self.tokenizer.eos_token_id), self.prompt_rows(sparks)
-        longest = max(map(len, rows))
-        ids = torch.tensor([[end] * (longest - len(row)) + row for row in rows], device=self.model.device)
+        end, longest = int(self.tokenizer.eos_token_id), max(map(len, rows))
+        ids = torch.tensor([[end] * (longest - len(row)) + [*row] for row in rows], device=self.model.device)
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.model.device)
         return ids, mask

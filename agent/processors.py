@@ -123,4 +123,5 @@ class EntropyTarget(LogitsProcessor):
 
 def entropy_nats(scores: Tensor) -> Tensor:
     """Return the entropy of softmax(scores), (N,), in nats."""
-    return torch.special.entr(scores.softmax(-1)).sum(-1)
+    entropy: Tensor = torch.special.entr(scores.softmax(-1)).sum(-1)
+    return entropy

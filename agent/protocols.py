@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hunch.memory.records import Experience, Firing, Grounding, Hypothesis, Outcome, Spark, Turn, Verdict
+from hunch.memory.records import Experience, Firing, Grounding, Hypothesis, Outcome, Recipe, Spark, Turn, Verdict
 
 
 class Sparker(Protocol):
@@ -33,6 +33,20 @@ class Generator(Protocol):
 
     def hallucinate(self, sparks: Sequence[Spark], width: int, rng: np.random.Generator) -> list[Hypothesis]:
         """Return ``len(sparks) * width`` hypotheses, the ``width`` of the first spark first."""
+        ...
+
+
+class RecipeGenerator(Protocol):
+    """A generator that can be told how wild to be, spark by spark."""
+
+    def hallucinate(
+        self,
+        sparks: Sequence[Spark],
+        width: int,
+        rng: np.random.Generator,
+        recipes: Sequence[Recipe] | None = None,
+    ) -> list[Hypothesis]:
+        """As ``Generator.hallucinate``, ``recipes[i]`` being that of ``sparks[i]``."""
         ...
 
 

@@ -1,33 +1,31 @@
-"""Sampling from a causal language model: cut the support, then heat it, then draw.
+"""Sampling from a causal language model: cut the support, then heat it, then draw; each row by its own recipe.
 
 ``transformers.generate`` is not used: its order (heat, then cut) kills wild samplers by T = 2, it has no
-log-probability of the distribution drawn from, and ``top_k`` is 50 unless set to 0. The truncations themselves are
-transformers' own.
+log-probability of the distribution drawn from, one recipe goes for a whole batch, and ``top_k`` is 50 unless set to 0.
+What transformers has of cuts is used; the rest are processors of ours that plain ``generate`` takes too
+(``hunch.agent.processors``).
 
-One uniform number a row is drawn and looked up in the cumulative distribution (inverse-CDF sampling): one draw per
-token, the same on every machine for the same ``torch.Generator``.
+A row's random numbers come from its own seed: one uniform number a token, looked up in the cumulative distribution
+(inverse-CDF sampling), one for XTC, and the noise of its perturbation. What a row says does not depend on its batch.
 
 Equal prompts go through the model once; what it holds of them (keys and values) is then handed to each of their
-continuations. Measured on 8 prompts of 8 tokens with 8 continuations of 24: REPLACE
+continuations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import (
-    Cache,
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    PreTrainedModel,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import Cache, PreTrainedModel
 
+from hunch.agent.perturbation import perturbed
+from hunch.agent.recipe import is_plain, shaped
 from hunch.agent.refraining import Refrain, further, place_of
 from hunch.memory.errors import InputError
 from hunch.memory.records import Recipe
@@ -42,30 +40,17 @@ class Samples:
     lengths: Tensor
     """(N,) tokens drawn, the end-of-sequence token included."""
     logprob: Tensor
-    """(N,) log-probability under the distribution drawn from, nats."""
+    """(N,) log-probability under the perturbed, cut and heated distribution drawn from, nats."""
     model_logprob: Tensor
     """(N,) log-probability under the plain model, nats."""
     entropy_nats: Tensor
     """(N,) mean entropy of the distributions drawn from."""
 
 
-def truncation(recipe: Recipe) -> LogitsProcessorList:
-    """Return the cuts of a recipe, to be applied to untempered logits."""
-    cuts = LogitsProcessorList()
-    if recipe.top_k:
-        cuts.append(TopKLogitsWarper(recipe.top_k))
-    if recipe.min_p:
-        cuts.append(MinPLogitsWarper(recipe.min_p))
-    if recipe.top_p < 1:
-        cuts.append(TopPLogitsWarper(recipe.top_p))
-    return cuts
-
-
-def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw one index a row from (N, V) probabilities; returns (N,)."""
+def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """Return where the cumulative sum of (N, V) probabilities passes ``uniform``, (N,) in [0, 1): (N,) indices."""
     cumulative = probabilities.double().cumsum(-1)
-    uniform = torch.rand(len(probabilities), 1, generator=generator, dtype=torch.float64).to(cumulative.device)
-    index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(-1)
+    index = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[:, -1:], right=True).squeeze(-1)
     if (index == probabilities.size(-1)).any():
         # rounding may land beyond the end: step back to the last token that can be drawn
         last = probabilities.size(-1) - 1 - (probabilities.flip(-1) > 0).int().argmax(-1)
@@ -78,13 +63,14 @@ def sample(
     model: PreTrainedModel,
     prompts: Tensor,
     mask: Tensor,
-    recipe: Recipe,
+    recipes: Sequence[Recipe],
+    seeds: Sequence[int],
     *,
     most: int,
     end: int,
     pad: int,
-    generator: torch.Generator,
     refrain: Refrain | None = None,
+    directions: Mapping[str, Tensor] | None = None,
 ) -> Samples:
     """Draw one continuation for each prompt.
 
@@ -92,15 +78,16 @@ def sample(
         model: any causal language model with a key-value cache; put into evaluation mode.
         prompts: (N, P) token ids, padded on the left.
         mask: (N, P) 1 for tokens, 0 for padding.
-        recipe: how wild.
+        recipes: how wild, one per row.
+        seeds: of each row's random numbers.
         most: draw at most this many tokens.
         end: the end-of-sequence token.
         pad: what follows it.
-        generator: a CPU generator; the only source of randomness.
         refrain: what is not to be said again.
+        directions: unit vectors by the names that perturbations give.
 
     Raises:
-        InputError: if a prompt leaves no room for a token.
+        InputError: if a prompt leaves no room for a token, or a perturbation does not fit the model.
     """
     places = getattr(model.config, "max_position_embeddings", None) or most + prompts.size(1)
     if prompts.size(1) >= places:
@@ -109,18 +96,42 @@ def sample(
             "must be left to draw; shorten the question."
         )
     model.train(False)
-    cuts = truncation(recipe)
-    as_it_is = not cuts and recipe.temperature == 1 and refrain is None  # both distributions are one
+    most = min(most, places - prompts.size(1))
+    pushes = [recipe.perturbation for recipe in recipes]
+    pushed = any(push is not None and push.strength for push in pushes)
+    with perturbed(model, pushes, seeds, directions) if pushed else nullcontext():
+        samples = _drawn(model, prompts, mask, recipes, seeds, most, end, pad, refrain, shared=not pushed)
+    if not pushed:
+        return samples
+    plain = _plain_logprob(model, prompts, mask, samples)
+    return Samples(samples.tokens, samples.lengths, samples.logprob, plain, samples.entropy_nats)
+
+
+def _drawn(
+    model: PreTrainedModel,
+    prompts: Tensor,
+    mask: Tensor,
+    recipes: Sequence[Recipe],
+    seeds: Sequence[int],
+    most: int,
+    end: int,
+    pad: int,
+    refrain: Refrain | None,
+    *,
+    shared: bool,
+) -> Samples:
+    groups = _alike(recipes)
+    as_it_is = refrain is None and all(is_plain(recipe) for recipe in groups)  # both distributions are one
     count, device = len(prompts), prompts.device
+    uniform_2_N_T = torch.stack([_uniform(seed, most) for seed in seeds], 1).to(device)
     open_rows = torch.ones(count, dtype=torch.bool, device=device)
     totals = torch.zeros(3, count, device=device)  # drawn-from log-probability, plain log-probability, entropy
     lengths = torch.zeros(count, dtype=torch.long, device=device)
     drawn: list[Tensor] = []
-    rows = zip(prompts, mask, strict=True) if refrain is not None else ()
-    places_said = [place_of(row[row_mask.bool()].tolist()) for row, row_mask in rows]
-    logits, cache = _begun(model, prompts, mask)
+    said = [place_of(row[seen.bool()].tolist()) for row, seen in zip(prompts, mask, strict=True)] if refrain else []
+    logits, cache = _begun(model, prompts, mask, shared=shared)
     position = mask.sum(-1, keepdim=True)
-    for _ in range(min(most, places - prompts.size(1))):
+    for step in range(most):
         if drawn:
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], -1)
             logits = model(
@@ -132,13 +143,10 @@ def sample(
             ).logits[:, -1]
             position = position + 1
         logits = logits.float()
-        cut = cuts(cast(torch.LongTensor, prompts), logits)
-        if refrain is not None:
-            cut = refrain.hold_back(cut, places_said)
-        heated = logits if as_it_is else cut / recipe.temperature
+        heated = logits if as_it_is else _shaped(groups, logits, uniform_2_N_T[1, :, step], refrain, said)
         wild = torch.log_softmax(heated, -1)
         chance = wild.exp()
-        token = torch.where(open_rows, draw(chance, generator), pad)
+        token = torch.where(open_rows, draw(chance, uniform_2_N_T[0, :, step]), pad)
         at = token.unsqueeze(-1)
         gained = wild.gather(-1, at).squeeze(-1)
         plain = gained if as_it_is else logits.gather(-1, at).squeeze(-1) - logits.logsumexp(-1)
@@ -148,17 +156,55 @@ def sample(
         lengths += open_rows
         drawn.append(token)
         if refrain is not None:
-            places_said = [further(place, said) for place, said in zip(places_said, token.tolist(), strict=True)]
+            said = [further(place, spoken) for place, spoken in zip(said, token.tolist(), strict=True)]
         open_rows = open_rows & (token != end)
         if not open_rows.any():
             break
     return Samples(torch.stack(drawn, -1), lengths, totals[0], totals[1], totals[2] / lengths.clamp(min=1))
 
 
-def _begun(model: PreTrainedModel, prompts: Tensor, mask: Tensor) -> tuple[Tensor, Cache]:
-    """Return the logits after each prompt, (N, V), and the cache to go on with; equal prompts are computed once."""
-    distinct, which = torch.unique(torch.stack([prompts, mask]), dim=1, return_inverse=True)
-    ids, seen = (distinct if distinct.size(1) < len(prompts) else torch.stack([prompts, mask])).unbind()
+def _alike(recipes: Sequence[Recipe]) -> dict[Recipe, list[int]]:
+    """Return the rows of each recipe, whatever its perturbation."""
+    groups: dict[Recipe, list[int]] = {}
+    for row, recipe in enumerate(recipes):
+        key = recipe if recipe.perturbation is None else recipe.model_copy(update={"perturbation": None})
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def _shaped(
+    groups: Mapping[Recipe, list[int]], logits: Tensor, chance: Tensor, refrain: Refrain | None, said: Sequence[int]
+) -> Tensor:
+    """Return the logits of what each row draws from, (N, V)."""
+    if len(groups) == 1:
+        hold = None if refrain is None else lambda some: refrain.hold_back(some, said)
+        return shaped(next(iter(groups)), logits, chance, hold)
+    heated = torch.empty_like(logits)
+    for recipe, rows in groups.items():
+        index = torch.tensor(rows, device=logits.device)
+        places = [said[row] for row in rows] if refrain is not None else []
+        hold = None if refrain is None else lambda some, places=places: refrain.hold_back(some, places)
+        heated[index] = shaped(recipe, logits[index], chance[index], hold)
+    return heated
+
+
+def _uniform(seed: int, most: int) -> Tensor:
+    """Return a row's uniform numbers, (2, most): one a token to draw by, one for XTC."""
+    return torch.rand(most, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).T
+
+
+def _begun(model: PreTrainedModel, prompts: Tensor, mask: Tensor, *, shared: bool) -> tuple[Tensor, Cache]:
+    """Return the logits after each prompt, (N, V), and the cache to go on with.
+
+    Args:
+        model: the model.
+        prompts: (N, P).
+        mask: (N, P).
+        shared: compute equal prompts once; not where rows are perturbed, each in its own way.
+    """
+    both = torch.stack([prompts, mask])
+    distinct, which = torch.unique(both, dim=1, return_inverse=True) if shared else (both, None)
+    ids, seen = (distinct if distinct.size(1) < len(prompts) else both).unbind()
     out = model(
         input_ids=ids,
         attention_mask=seen,
@@ -166,10 +212,25 @@ def _begun(model: PreTrainedModel, prompts: Tensor, mask: Tensor) -> tuple[Tenso
         use_cache=True,
         **last(model, 1),
     )
-    if len(ids) == len(prompts):
+    if which is None or len(ids) == len(prompts):
         return out.logits[:, -1], out.past_key_values
     out.past_key_values.reorder_cache(which)
     return out.logits[which, -1], out.past_key_values
+
+
+def _plain_logprob(model: PreTrainedModel, prompts: Tensor, mask: Tensor, samples: Samples) -> Tensor:
+    """Return the log-probability, (N,), of what was drawn under the plain model: one pass over all tokens."""
+    before, after = prompts.size(1), samples.tokens.size(1)
+    drawn = torch.arange(after, device=prompts.device) < samples.lengths[:, None]
+    seen = torch.cat([mask, drawn.to(mask.dtype)], -1)
+    logits = model(
+        input_ids=torch.cat([prompts, samples.tokens], -1),
+        attention_mask=seen,
+        position_ids=(seen.cumsum(-1) - 1).clamp(min=0),
+    ).logits[:, before - 1 : -1]
+    gained = logits.float().log_softmax(-1).gather(-1, samples.tokens.unsqueeze(-1)).squeeze(-1)
+    total: Tensor = gained.where(drawn, 0.0).sum(-1)
+    return total
 
 
 def last(model: PreTrainedModel, count: int) -> dict[str, int]:

@@ -53,7 +53,7 @@ ARMS = {
 SAMPLERS = tuple(Recipe(temperature=t, min_p=m) for t, m in ((0.7, 0.0), (1.0, 0.0), (1.0, 0.05), (2.0, 0.05)))
 TRIED = 8_000
 """Samples that ``hot`` tries each of ``SAMPLERS`` with, seed 0."""
-SAMPLES = {"discover": 48_000, "literature": 60_000}
+SAMPLES = {"discover": 48_000, "literature": 30_000}
 LITERATURE_SEEDS = 10
 
 

@@ -1,315 +1,242 @@
 """TRL side by side: ideas found, the time it takes to find them, and what a step costs in time and memory.
 
-Both in one run, on one thread, with the same models, rewards, budgets and seeds:
+Both in one run, on one thread, with the same models, rewards, budgets and seeds; the time of building trainers, stores
+and models is nobody's.
 
 * *found*: the mini sibling task. hunch is a ``Mind`` and ``stream`` (every draw grounded, judged and written to a
-  ledger) that draws hot and is reinforced by ``PolicyGradient``; TRL is a ``GRPOTrainer`` at temperature 1, as its
-  update knows no truncated sampling. Either draws 256 ideas a step and is rewarded for what is right and not known.
-  What counts is the number of distinct new ideas, and the time until there are as many as TRL has in the end.
-* *step*: one step of sampling and learning with a GPT-2 of 2.9 M parameters: 8 questions of 8 tokens, 8 answers of 24
-  tokens to each, advantages standardised within groups, AdamW, gradients clipped, 32-bit floats. The two take turns.
+  ledger) that draws hot and is reinforced by ``PolicyGradient``; TRL is a ``GRPOTrainer`` at the same learning rate,
+  its defaults otherwise, drawing from the model as it is. Either draws 256 ideas a step and is rewarded for each that
+  is right and not known. What counts is the number of distinct new ideas, and the time until there are as many as TRL
+  has in the end.
+* *step*: one step as ``bench.trl_step`` has it, advantages standardised within groups, AdamW, gradients clipped, 32-bit
+  floats. The two take turns.
 * *memory*: the largest resident size of a process that takes such steps and does nothing else.
 
-The model of the last two says its end token with next to no chance, so that each answer has all its tokens. The time of
-building trainers, stores and models is nobody's.
+TRL's other settings matter here. On seed 0 it finds 2,553 ideas (hunch 8,519); tried by hand were learning rates of
+3e-4 (4,502) and 1e-4 (4,857), an entropy bonus of 0.02 (2,916), groups of 256 (2,446), temperature 1.5 (5,667) and, the
+best of a dozen, temperature 2 with min_p 0.05 (6,701), which TRL's update takes for the model's own draws.
 """
 
 from __future__ import annotations
 
-import copy
-import multiprocessing
-import resource
+import json
+import os
+import subprocess
 import sys
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.trainer_callback import PrinterCallback, TrainerCallback
+from transformers import TrainerCallback
 
-from hunch.agent.environments.siblings import IdeaForm, Siblings
-from hunch.agent.forms import SentenceForm, encoded_lines
+from bench.siblings import HOT, SAMPLES, WIDTH, AnyIdea, Pretrained, pretrained
+from bench.trl_step import ANSWERS, QUESTIONS, SAID, asked, evenness, largest, speaker, trainer, trl_steps
+from hunch.agent.environments.siblings import IdeaForm
+from hunch.agent.forms import SentenceForm
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning import losses, shaping
 from hunch.agent.learning.policy_gradient import PolicyGradient
 from hunch.agent.remembering import RememberingGrounder
-from hunch.agent.small import next_token_loss, small_model, small_tokenizer
 from hunch.graphs import Budget, Mind, stream
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Recipe, Spark, Standing, Turn, Verdict
 
-SAMPLES, WIDTH = 25_600, 256
-"""Ideas that each draws on the sibling task, and how many of them in one step."""
-HOT = Recipe(temperature=5.0, min_p=0.02)
-QUESTIONS, ANSWERS, ASKED, SAID, VOCABULARY = 8, 8, 8, 24, 2_048
-"""A step: questions, answers to each, tokens of a question, tokens of an answer, different tokens."""
 WARM = 3
 """Steps that are not timed."""
 
 
 def measure(seeds: int = 3, *, samples: int = SAMPLES, steps: int = 24) -> dict[str, Any]:
-    """Return ratios, each with what it is made of: about eight minutes for three seeds.
+    """Return ratios, medians over seeds or steps, and what they are made of: about eight minutes for three seeds.
 
-    ``found_ratio`` and ``step_ratio`` are ours over TRL's, ``time_ratio`` is TRL's over ours, ``rss_ratio`` ours over
-    TRL's; medians over seeds or steps.
+    ``found_ratio`` and ``step_ratio`` (tokens drawn and learned from per second) are ours over TRL's, ``time_ratio`` is
+    TRL's seconds over ours, ``rss_ratio`` ours over TRL's.
 
     Args:
-        seeds: number of runs on the sibling task, of seeds 0, 1, ...
+        seeds: runs on the sibling task, of seeds 0, 1, ...
         samples: ideas that each draws there.
-        steps: timed steps of each.
+        steps: steps of each that are timed.
     """
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     each = []
     for seed in range(seeds):
-        each.append(found(seed, samples))
+        each.append(found(pretrained(seed), seed, samples))
         _say(f"seed {seed}: {each[-1]}")
-    taken = _alone(step_seconds, steps)
-    _say(f"a step: {taken}")
-    largest = {arm: _alone(step_memory, arm, WARM) for arm in ("hunch", "trl")}
-    _say(f"memory: {largest}")
+    torch.set_num_threads(threads)
+    taken = _alone("trl_side", "step_seconds", steps)
+    rss = {arm: _alone(*where, WARM) for arm, where in MEMORY.items()}
+    _say(f"megabytes: {rss}")
     return {
         "found_ratio": median(one["hunch"]["found"] / one["trl"]["found"] for one in each),
         "time_ratio": median(one["trl"]["seconds"] / one["hunch"]["seconds_to_match"] for one in each),
         "step_ratio": median(taken["trl"]["seconds"]) / median(taken["hunch"]["seconds"]),
-        "rss_ratio": largest["hunch"] / largest["trl"],
-        "found": {
-            arm: {name: spread([one[arm][name] for one in each]) for name in each[0][arm] if name != "curve"}
-            for arm in each[0]
-        },
-        "step": {arm: {name: spread(values) for name, values in figures.items()} for arm, figures in taken.items()},
+        "step_cpu_ratio": median(taken["trl"]["cpu_seconds"]) / median(taken["hunch"]["cpu_seconds"]),
+        "rss_ratio": rss["hunch"] / rss["trl"],
+        "found": {arm: {name: _spread([one[arm][name] for one in each]) for name in each[0][arm]} for arm in each[0]},
+        "step": {arm: {name: _spread(values) for name, values in figures.items()} for arm, figures in taken.items()},
         "tokens_per_second": {
-            arm: spread([QUESTIONS * ANSWERS * SAID / seconds for seconds in figures["seconds"]])
+            arm: _spread([QUESTIONS * ANSWERS * SAID / seconds for seconds in figures["seconds"]])
             for arm, figures in taken.items()
         },
-        "rss_mb": largest,
-        "samples": samples,
-        "seeds": seeds,
+        "rss_mb": rss,
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return minimum, median and maximum."""
+def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"min": min(values), "median": median(values), "max": max(values)}
 
 
+def _say(what: str) -> None:
+    print(f"trl: {what}", file=sys.stderr, flush=True)
+
+
 # Ideas found
-
-
-def found(seed: int, samples: int) -> dict[str, dict[str, float]]:
-    """Return what each finds of one world, from the same pre-trained model, and the seconds that it takes.
-
-    ``seconds_to_match`` is when hunch had found as many as TRL in the end; infinite where it never did.
-    """
-    world = Siblings(seed=seed)
-    model, tokenizer, lines = pretrained(world, seed)
-    trl = _trl_finds(world, copy.deepcopy(model), tokenizer, seed, samples)
-    hunch = _hunch_finds(world, copy.deepcopy(model), tokenizer, lines, seed, samples)
-    untrained = _hunch_finds(world, model, tokenizer, [], seed, samples, learns=False)
-    matched = (seconds for count, seconds in hunch.curve if count >= trl.count)
-    return {
-        "hunch": {**hunch.figures, "seconds_to_match": next(matched, float("inf"))},
-        "trl": {**trl.figures, "rewarded_first": trl.rewarded[0], "rewarded_last": trl.rewarded[-1]},
-        "hot_without_learning": untrained.figures,
-    }
 
 
 @dataclass
 class Course:
     """How many distinct new ideas were found when."""
 
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    """Ideas and seconds after each step."""
+    found: list[int] = field(default_factory=list)
+    """Ideas after each step."""
+    seconds: list[float] = field(default_factory=list)
+    """Since the beginning."""
     rewarded: list[float] = field(default_factory=list)
     """Share of each step's draws that were rewarded."""
 
-    @property
-    def count(self) -> int:
-        """Ideas found in the end."""
-        return self.curve[-1][0]
 
-    @property
-    def figures(self) -> dict[str, float]:
-        """The last of each."""
-        return {"found": self.count, "seconds": self.curve[-1][1]}
+def found(base: Pretrained, seed: int, samples: int) -> dict[str, dict[str, float]]:
+    """Return what each finds of one world, beginning with the same model, and the seconds that it takes.
 
-
-def pretrained(
-    world: Siblings, seed: int, *, steps: int = 600, batch: int = 128
-) -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast, list[str]]:
-    """Return a model that was trained on a world's known ideas, its tokenizer and the lines of those ideas."""
-    form = IdeaForm()
-    lines = [line for text in world.known for line in form.lines(text, None)]
-    said = [line for number in range(world.ideas) for line in form.lines(world.idea(number), None)]
-    tokenizer = small_tokenizer(said, atoms=True)
-    rows, end = encoded_lines(tokenizer, lines), int(tokenizer.eos_token_id)
-    model = small_model(len(tokenizer), sum(map(len, rows)), len(rows[0]), end, seed=seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    rng = np.random.default_rng(seed)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = next_token_loss(model, [rows[i] for i in rng.integers(len(rows), size=batch)], end).mean()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    return model, tokenizer, lines
+    ``seconds_to_match`` is when hunch had found as many as TRL had in the end; infinite where it never did.
+    """
+    trl, hunch = trl_finds(base, seed, samples), hunch_finds(base, seed, samples)
+    enough = [seconds for count, seconds in zip(hunch.found, hunch.seconds, strict=True) if count >= trl.found[-1]]
+    figures = {
+        arm: {
+            "found": float(course.found[-1]),
+            "seconds": course.seconds[-1],
+            "rewarded_first": course.rewarded[0],
+            "rewarded_last": course.rewarded[-1],
+        }
+        for arm, course in (("hunch", hunch), ("trl", trl))
+    }
+    figures["hunch"]["seconds_to_match"] = min(enough, default=float("inf"))
+    return figures
 
 
-class _Anything:
-    """Asks for any idea at all."""
-
-    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        return [Spark()] * n
-
-
-def _hunch_finds(
-    world: Siblings,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    lines: Sequence[str],
-    seed: int,
-    samples: int,
-    *,
-    learns: bool = True,
-) -> Course:
-    generator = CausalGenerator(model, tokenizer, IdeaForm(), recipe=HOT, most_tokens=8)
-    knowledge = Knowledge.in_memory(world.known)
+def hunch_finds(base: Pretrained, seed: int, samples: int) -> Course:
+    """Return hunch's course: hot, the policy gradient with its defaults but for the correction for heat."""
+    generator, knowledge = base.generator(HOT), Knowledge.in_memory(base.world.known)
     mind = Mind(
         knowledge,
         generator,
         grounder=RememberingGrounder(knowledge),
-        sparker=_Anything(),
-        environment=world,
-        # what it is to say is known to be right: drawing hot is left uncorrected, so that it goes on exploring
-        learner=PolicyGradient(generator, lines, cap=0) if learns else None,
+        sparker=AnyIdea(),
+        environment=base.world,
+        learner=PolicyGradient(generator, base.lines, cap=0),
         budget=Budget(samples=samples, sparks=1, width=WIDTH),
         seed=seed,
     )
     course, began = Course(), time.perf_counter()
     for event in stream(mind):
-        course.curve.append((event["kept"], time.perf_counter() - began))
+        course.found.append(event["kept"])
+        course.seconds.append(time.perf_counter() - began)
+        course.rewarded.append(event["acceptance"])
+    knowledge.ledger.close()
     return course
 
 
-def _trl_finds(
-    world: Siblings, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seed: int, samples: int
-) -> Course:
-    from hunch.agent.learning.trl_bridge import grounding_reward, questions
+def trl_finds(base: Pretrained, seed: int, samples: int, **settings: Any) -> Course:
+    """Return TRL's course.
+
+    Args:
+        base: world and model.
+        seed: of what it draws.
+        samples: ideas that it draws.
+        **settings: of its ``GRPOConfig``.
+    """
+    from hunch.agent.learning.trl_bridge import grounding_reward, questions  # here: it needs TRL
 
     form, course, ideas = IdeaForm(), Course(), set[str]()
-    accepted = grounding_reward(form, RememberingGrounder(Knowledge.in_memory(world.known)), environment=world)
+    grounder = RememberingGrounder(Knowledge.in_memory(base.world.known))
+    accepted = grounding_reward(form, grounder, environment=base.world)
 
-    def reward(prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
-        rewards = accepted(prompts, completions, **columns)
-        said = [form.read(Spark(), completion)[0] for completion in completions]
-        ideas.update(text for text, worth in zip(said, rewards, strict=True) if worth)
+    def reward(completions: list[str], **columns: Any) -> list[float]:
+        rewards = accepted(completions=completions, **columns)
         course.rewarded.append(sum(map(bool, rewards)) / len(rewards))
+        said = (form.read(Spark(), completion)[0] for completion in completions)
+        ideas.update(text for text, worth in zip(said, rewards, strict=True) if worth)
         return rewards
 
     class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            course.curve.append((len(ideas), time.perf_counter() - began))
+            course.found.append(len(ideas))
+            course.seconds.append(time.perf_counter() - began)
 
-    steps = samples // WIDTH
-    trainer = _trainer(
-        model, tokenizer, reward, questions([Spark()] * WIDTH, form), Clock(),
-        seed=seed, max_steps=steps, per_device_train_batch_size=WIDTH, max_completion_length=8,
+    made = trainer(
+        base.generator(Recipe()).model, base.tokenizer, reward, questions([Spark()] * WIDTH, form), Clock(),
+        **{
+            "seed": seed, "max_steps": samples // WIDTH, "per_device_train_batch_size": WIDTH,
+            "max_completion_length": 8, **settings,
+        },
     )  # fmt: skip
     began = time.perf_counter()
-    trainer.train()
+    made.train()
     return course
-
-
-def _trainer(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    reward: Callable[..., list[float]],
-    dataset: Any,
-    callback: TrainerCallback,
-    **settings: Any,
-) -> Any:
-    """Return TRL's trainer, set for a small model on one core; it neither logs nor saves."""
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    from trl import GRPOConfig, GRPOTrainer
-
-    config: dict[str, Any] = {
-        "output_dir": tempfile.mkdtemp(prefix="hunch-bench-trl-"),
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_dropout": True,
-        "report_to": "none",
-        "logging_strategy": "no",
-        "save_strategy": "no",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
-        "learning_rate": 1e-3,
-        "lr_scheduler_type": "constant",
-        "num_generations": 8,
-        "beta": 0.0,
-        "temperature": 1.0,
-    }
-    trainer = GRPOTrainer(
-        model=model,
-        reward_funcs=reward,
-        args=GRPOConfig(**(config | settings)),
-        train_dataset=dataset,
-        processing_class=tokenizer,
-        callbacks=[callback],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 # A step
 
 
 def step_seconds(steps: int) -> dict[str, dict[str, list[float]]]:
-    """Return the seconds, of the wall's clock and of the processor's, of steps of each; they take turns."""
-    ours = HunchSteps()
-    taken: dict[str, dict[str, list[float]]] = {arm: {"seconds": [], "cpu_seconds": []} for arm in ("hunch", "trl")}
-
-    def note(arm: str, began: tuple[float, float]) -> None:
-        taken[arm]["seconds"].append(time.perf_counter() - began[0])
-        taken[arm]["cpu_seconds"].append(time.process_time() - began[1])
+    """Return of steps of each, which take turns: seconds by the wall's clock, by the processor's, and mean rewards."""
+    torch.set_num_threads(1)
+    ours = Steps()
+    taken: dict[str, dict[str, list[float]]] = {
+        arm: {"seconds": [], "cpu_seconds": [], "reward": []} for arm in ("hunch", "trl")
+    }
 
     class Turns(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.began = _now()
+            self.wall, self.processor = time.perf_counter(), time.process_time()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            note("trl", self.began)
-            began = _now()
-            ours.step()
-            note("hunch", began)
+            self.note("trl")
+            self.on_step_begin()
+            taken["hunch"]["reward"].append(ours.step())
+            self.note("hunch")
 
-    trl_steps(WARM + steps, Turns())
+        def note(self, arm: str) -> None:
+            taken[arm]["seconds"].append(time.perf_counter() - self.wall)
+            taken[arm]["cpu_seconds"].append(time.process_time() - self.processor)
+
+    taken["trl"]["reward"] = trl_steps(WARM + steps, Turns())
     return {arm: {name: values[WARM:] for name, values in figures.items()} for arm, figures in taken.items()}
 
 
-def step_memory(arm: str, steps: int) -> float:
-    """Return the largest resident size, in megabytes, of this process after steps of one arm."""
-    if arm == "trl":
-        trl_steps(steps, TrainerCallback())
-    else:
-        ours = HunchSteps()
-        for _ in range(steps):
-            ours.step()
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(size / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
+def hunch_memory(steps: int) -> float:
+    """Return what this process holds at most, in megabytes, when hunch takes steps in it."""
+    torch.set_num_threads(1)
+    ours = Steps()
+    for _ in range(steps):
+        ours.step()
+    return largest()
 
 
-class HunchSteps:
-    """Steps of hunch: eight answers to each question, all rewarded, the update that GRPO makes."""
+MEMORY = {"hunch": ("trl_side", hunch_memory.__name__), "trl": ("trl_step", "trl_memory")}
+"""Where each's memory is measured."""
+
+
+class Steps:
+    """hunch's steps: the update that TRL's GRPO makes."""
 
     def __init__(self) -> None:
+        """Take the model as it is before the first."""
         self._generator = CausalGenerator(*speaker(), SentenceForm(), most_tokens=SAID)
         self._learner = PolicyGradient(self._generator, factor=shaping.of(), advantage=losses.standardised)
         self._sparks = tuple(Spark(prompt=text) for text in asked())
@@ -324,77 +251,22 @@ class HunchSteps:
         return sum(rewards) / len(rewards)
 
 
-def trl_steps(steps: int, callback: TrainerCallback) -> list[float]:
-    """Take steps of TRL's GRPO and return the mean reward of each."""
-    from datasets import Dataset
-
-    means: list[float] = []
-
-    def reward(prompts: list[str], completion_ids: list[list[int]], **columns: Any) -> list[float]:
-        rewards = [evenness(ids) for ids in completion_ids]
-        means.append(sum(rewards) / len(rewards))
-        return rewards
-
-    trainer = _trainer(
-        *speaker(), reward, Dataset.from_dict({"prompt": asked()}), callback,
-        max_steps=steps, per_device_train_batch_size=QUESTIONS * ANSWERS, max_completion_length=SAID,
-    )  # fmt: skip
-    trainer.train()
-    return means
-
-
-def speaker() -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast]:
-    """Return a model with random weights, always the same, that does not end by itself, and its tokenizer."""
-    vocabulary = {"<|end|>": 0} | {f"w{number}": number for number in range(1, VOCABULARY)}
-    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<|end|>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|end|>", clean_up_tokenization_spaces=False)
-    config = GPT2Config(
-        vocab_size=VOCABULARY, n_positions=64, n_embd=224, n_layer=4, n_head=7, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, bos_token_id=0, eos_token_id=0, pad_token_id=0,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = GPT2LMHeadModel(config)
-    with torch.no_grad():  # the end token's logit is -40, whatever was said
-        model.transformer.wte.weight[0] = 0.0
-        model.transformer.wte.weight[0, 0] = -20.0
-        model.transformer.ln_f.bias[0] = 2.0
-    return model, tokenizer
-
-
-def asked() -> list[str]:
-    """Return the questions, always the same."""
-    numbers = np.random.default_rng(0).integers(1, VOCABULARY, (QUESTIONS, ASKED))
-    return [" ".join(f"w{number}" for number in row) + " " for row in numbers.tolist()]
-
-
-def evenness(ids: Sequence[int]) -> float:
-    """Return the reward of a step's answer: the share of even numbers among its tokens."""
-    return sum(number % 2 == 0 for number in ids) / max(len(ids), 1)
-
-
 def _kept(slot: int, hypothesis: Hypothesis, reward: float) -> Experience:
-    grounding = Grounding(key=hypothesis.key, standing=Standing.HALLUCINATION, strength=0.0, p_value=1.0, novelty=1.0)
-    verdict = Verdict(keep=True, reason="measured", reward=reward)
     return Experience(
-        round=0, slot=slot, hypothesis=hypothesis, grounding=grounding, outcome=Outcome(), verdict=verdict
+        round=0,
+        slot=slot,
+        hypothesis=hypothesis,
+        grounding=Grounding(key=hypothesis.key, standing=Standing.INSIGHT, strength=0.0, p_value=0.0, novelty=1.0),
+        outcome=Outcome(),
+        verdict=Verdict(keep=True, reason="measured", reward=reward),
     )
 
 
-def _now() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
-
-
-def _alone(act: Callable[..., Any], *given: Any) -> Any:
-    """Return what a function returns in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread) as pool:
-        return pool.submit(act, *given).result()
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def _say(what: str) -> None:
-    print(f"trl: {what}", file=sys.stderr, flush=True)
+def _alone(module: str, act: str, *given: int) -> Any:
+    """Return what a function of a benchmark returns in a process of its own."""
+    asks = f"import json; from bench.{module} import {act}; print(json.dumps({act}(*{given})))"
+    ran = subprocess.run(
+        [sys.executable, "-c", asks],
+        stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return json.loads(ran.stdout.splitlines()[-1])

@@ -32,7 +32,7 @@ def spark(state: State, runtime: Runtime[Mind]) -> Change:
 def hallucinate(state: State, runtime: Runtime[Mind]) -> Change:
     """Answer each question several times, wildly."""
     mind, turn = runtime.context, state["turn"]
-    said = mind.generator.hallucinate(turn.sparks, mind.budget.width, mind.rng(state["round"], 1))
+    said = mind.hallucinate(state["round"], turn.sparks)
     return {"turn": turn.model_copy(update={"hypotheses": tuple(said)})}
 
 

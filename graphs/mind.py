@@ -10,19 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 
 from hunch.agent.grounding import StoreGrounder, as_fact
 from hunch.agent.judging import keep_insights
-from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, Sparker
+from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, RecipeGenerator, Sparker
+from hunch.agent.recipe import RecipeBandit
 from hunch.agent.refraining import Refrain
 from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.budget import Budget
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
-from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Spark, Turn
+from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Recipe, Spark, Turn
 
 
 class State(TypedDict):
@@ -82,6 +83,8 @@ class Mind:
     """The most that a kept insight weighs in the store, against 1 for an observed fact."""
     refrain: Refrain | None
     """The generator's memory of what it is not to say again: all that was drawn joins it."""
+    recipes: RecipeBandit | None
+    """Chooses how wild each answer is, by what was kept before; without it the generator's own recipe is used."""
 
     def __init__(
         self,
@@ -97,6 +100,7 @@ class Mind:
         seed: int = 0,
         trust: float = 0.5,
         refrain: Refrain | None = None,
+        recipes: RecipeBandit | None = None,
     ) -> None:
         self.knowledge = knowledge
         self.generator = generator
@@ -109,6 +113,7 @@ class Mind:
         self.seed = seed
         self.trust = trust
         self.refrain = refrain
+        self.recipes = recipes
         self.archive = Archive(knowledge.ledger)
         self.weights: Path | None = None
         """Folder of the weights that the run learned; None for a run without a folder."""
@@ -118,6 +123,13 @@ class Mind:
         """What was kept in the rounds that the grounder has absorbed, by content id."""
         self._absorbed = 0  # the rounds below this
 
+    def hallucinate(self, round: int, sparks: Sequence[Spark]) -> list[Hypothesis]:
+        """Answer each spark ``budget.width`` times."""
+        if self.recipes is None:
+            return self.generator.hallucinate(sparks, self.budget.width, self.rng(round, 1))
+        wild = cast(RecipeGenerator, self.generator)
+        return wild.hallucinate(sparks, self.budget.width, self.rng(round, 1), self._chosen(round, sparks))
+
     def remember(self, round: int, new: Sequence[Experience], draws: Sequence[Draw]) -> None:
         """Write a round's keeps and samples to the ledger, and let the store grow by what was kept; all or none."""
         with self.knowledge.ledger.transaction():
@@ -125,21 +137,33 @@ class Mind:
             self.knowledge.add([as_fact(experience, self.trust) for experience in new])
         if round >= self._absorbed:
             self._absorb(round, new)
-            self._hold_back(draws)
+            self._learn_from(round, draws)
 
     def recall(self, before_round: int) -> None:
         """Let the grounder absorb, round by round as it first did, what was kept before, if it has not done so."""
         if before_round <= self._absorbed:
             return
-        self._hold_back([draw for draw in self.archive.draws() if self._absorbed <= draw.round < before_round])
+        drawn = [draw for draw in self.archive.draws() if self._absorbed <= draw.round < before_round]
+        for round, draws in groupby(drawn, key=lambda draw: draw.round):
+            self._learn_from(round, list(draws))
         past = [experience for experience in self.archive.before(before_round) if experience.round >= self._absorbed]
         for round, kept in groupby(past, key=lambda experience: experience.round):
             self._absorb(round, list(kept))
         self._absorbed = before_round
 
-    def _hold_back(self, draws: Sequence[Draw]) -> None:
+    def _learn_from(self, round: int, draws: Sequence[Draw]) -> None:
+        """Tell what was drawn to what remembers it: the same whether the round ends now or is read from the ledger."""
         if self.refrain is not None:
             self.refrain.add((draw.text, draw.triple) for draw in draws)
+        if self.recipes is not None and draws:
+            width = self.budget.width
+            sparks = self.sparker.sparks(self.rng(round, 0), len(draws) // width)
+            kept = [sum(draw.kept for draw in draws[at : at + width]) for at in range(0, len(draws), width)]
+            self.recipes.told(sparks, self._chosen(round, sparks), kept, width)
+
+    def _chosen(self, round: int, sparks: Sequence[Spark]) -> list[Recipe]:
+        assert self.recipes is not None
+        return self.recipes.choose(sparks, self.rng(round, 3))
 
     def _absorb(self, round: int, new: Sequence[Experience]) -> None:
         self.grounder.absorb(new)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Unit = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
 """A number in [0, 1]; never NaN."""
@@ -104,11 +104,32 @@ class Spark(Record):
         return digest(self.prompt, self.subject or "", self.relation or "", self.object or "", self.payload)
 
 
+class Perturbation(Record):
+    """How a generator's hidden states are pushed aside while it speaks; formulas in ``hunch.agent.perturbation``."""
+
+    kind: Literal["noise", "add", "rotate", "ablate", "embed"]
+    """Noise on the states, a direction added, rotated towards or projected out, noise on the embeddings."""
+    strength: FiniteFloat
+    """In units of a state's norm; radians for ``rotate``; the share projected out for ``ablate``. 0 is the identity."""
+    layers: tuple[int, ...] = ()
+    """Layers whose outputs are changed, from 0, or from the end when negative; all when empty."""
+    direction: str = ""
+    """Name of the direction; empty for noise."""
+
+    @model_validator(mode="after")
+    def _directed(self) -> Self:
+        if (self.kind in ("noise", "embed")) == bool(self.direction):
+            needs = "no direction" if self.direction else "a direction"
+            raise ValueError(f"kind is {self.kind!r} with direction {self.direction!r}, but it needs {needs}.")
+        return self
+
+
 class Recipe(Record):
     """How a hypothesis was made wild; logged with every hypothesis.
 
     The support is cut on the untempered distribution first and heated afterwards: with the right support a high
-    temperature only evens out what was plausible anyway. ``top_k`` is off unless asked for.
+    temperature only evens out what was plausible anyway. Cuts come in the order of the fields. ``top_k`` is off unless
+    asked for.
     """
 
     temperature: Positive = 1.0
@@ -119,6 +140,30 @@ class Recipe(Record):
     """Keep the smallest set of tokens with this much probability (Holtzman et al. 2020); 1 keeps all."""
     top_k: Count = 0
     """Keep this many likeliest tokens; 0 keeps all."""
+    top_h: Unit = 0.0
+    """Keep the likeliest tokens up to this share of the entropy (Potraghloo et al. 2025); 0 keeps all."""
+    typical_p: Annotated[FiniteFloat, Field(gt=0.0, le=1.0)] = 1.0
+    """Keep the tokens of the most typical surprise with this much probability (Meister et al. 2023); 1 keeps all."""
+    eta: Unit = 0.0
+    """Keep tokens above min(eta, sqrt(eta) exp(-entropy)) (Hewitt et al. 2022); 0 keeps all."""
+    top_n_sigma: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+    """Keep logits within this many standard deviations of the highest (Tang et al. 2024); 0 keeps all."""
+    p_less: bool = False
+    """Keep tokens at least as likely as two draws are to agree (Tan et al. 2025)."""
+    xtc_threshold: Unit = 0.0
+    """Drop all tokens at least this likely but the least likely of them (XTC); 0 drops none."""
+    xtc_probability: Unit = 0.5
+    """How often that happens, at each token."""
+    edt_theta: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
+    """Cool the temperature by 0.8 ** (theta / entropy): colder where the model is sure (Zhang et al. 2024)."""
+    entropy_target: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    """Choose each token's temperature so that the entropy is this many nats; ``temperature`` is not used then."""
+    heat_first: bool = False
+    """Heat before the cuts, as transformers and vLLM do, instead of after."""
+    seed_prefix: Count = 0
+    """Random tokens put before the prompt (seed-conditioning, Nagarajan et al. 2025); for models trained so."""
+    perturbation: Perturbation | None = None
+    """How the hidden states are pushed aside; None leaves them alone."""
 
 
 class Hypothesis(Record):
@@ -138,6 +183,8 @@ class Hypothesis(Record):
     entropy_nats: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
     """Mean entropy per sampled token of the distribution drawn from."""
     recipe: Recipe = Recipe()
+    seed: Count = 0
+    """Of its random numbers: with the recipe, the weights and the question it says the same again."""
     weights_version: Count = 0
     """The generator's version: 0 before any reinforcement."""
     parents: tuple[str, ...] = ()

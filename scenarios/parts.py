@@ -17,6 +17,7 @@ from hunch.agent.forms import Form, SentenceForm, form_for
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.protocols import Learner, Sparker
+from hunch.agent.recipe import PRESETS, RecipeBandit
 from hunch.agent.refraining import Refrain
 from hunch.agent.small import Creativity, embedded_generator
 from hunch.graphs.budget import Budget
@@ -45,6 +46,8 @@ class Generating(Settings):
     """Keep this many likeliest tokens; 0 keeps all."""
     fresh: bool = True
     """Hold back what is known or was said before, wherever another plausible answer is left."""
+    adaptive: bool = False
+    """Choose among several recipes, for each kind of question, by what was kept before (Thompson sampling)."""
     most_epochs: int = Field(60, ge=1)
     """Train the small generator for at most this many epochs; it stops earlier, when its creativity has peaked."""
 
@@ -191,6 +194,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         seed=config.seed,
         trust=config.grounding.trust,
         refrain=refrain,
+        recipes=RecipeBandit((generator.recipe, *PRESETS)) if config.generating.adaptive and arm.fresh else None,
     )
 
 

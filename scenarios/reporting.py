@@ -31,6 +31,7 @@ from hunch.views.report import (
     ArmSummary,
     DiscoveryRow,
     InsightRow,
+    RecipeRow,
     RejectedRow,
     Report,
     UpdateRow,
@@ -141,6 +142,8 @@ def write(
             )
             for result in results
         ),
+        by_entropy=_by_entropy(draws),
+        recipes=_recipes(run),
         updates=tuple(updates[i] for i in np.unique(np.linspace(0, len(updates) - 1, UPDATES).astype(int)))
         if updates
         else (),
@@ -184,6 +187,30 @@ def _figures(result: ArmResult) -> dict[str, object]:
         "curve": result.curve,
         "true_curve": result.true_curve,
     }
+
+
+def _by_entropy(draws: Sequence[Draw], bins: int = 10) -> tuple[tuple[float, float, float, float], ...]:
+    """Return mean entropy and the shares of recall, insight and hallucination of equal groups, by rising entropy."""
+    if len(draws) < 10 * bins or draws[0].entropy_nats == draws[-1].entropy_nats:
+        return ()
+    ordered = sorted(draws, key=lambda draw: draw.entropy_nats)
+    rows = []
+    for some in np.array_split(np.arange(len(ordered)), bins):
+        group = [ordered[i] for i in some]
+        shares = [
+            sum(draw.standing is standing for draw in group) / len(group)
+            for standing in (Standing.RECALL, Standing.INSIGHT, Standing.HALLUCINATION)
+        ]
+        rows.append((sum(draw.entropy_nats for draw in group) / len(group), *shares))
+    return tuple(rows)
+
+
+def _recipes(run: Path) -> tuple[RecipeRow, ...]:
+    """Return what each recipe brought, as the last round of a run told it."""
+    log = run / "events.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    told = json.loads(lines[-1]).get("recipes", ()) if lines else ()
+    return tuple(RecipeRow(recipe=recipe, kept=kept, drawn=drawn) for recipe, kept, drawn in told)
 
 
 def _updates(run: Path, insights: Sequence[Experience]) -> list[UpdateRow]:

@@ -66,6 +66,30 @@ def discovery_curves(
     return _svg(figure, title)
 
 
+def standing_by_entropy(bins: Sequence[tuple[float, float, float, float]], *, title: str = "By entropy") -> str:
+    """Return what becomes of samples as they get wilder: shares of recall, insight and hallucination.
+
+    Args:
+        bins: for each bin its mean entropy per token (nats), ascending, and the three shares, in that order.
+        title: what the figure shows, for those who cannot see it.
+    """
+    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
+    axes = _axes(figure)
+    at = [row[0] for row in bins]
+    ends: list[tuple[float, float, str, str]] = []
+    for place, name in enumerate(("recall", "insight", "hallucination"), start=1):
+        shares = [100 * row[place] for row in bins]
+        colour = (COLOURS[4], COLOURS[2], COLOURS[1])[place - 1]
+        axes.plot(at, shares, color=colour, linewidth=2, marker="o", markersize=3.5)
+        if bins:
+            ends.append((shares[-1], at[-1], name, colour))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("entropy of what it drew from, nats per token", color=QUIET, size=9, labelpad=7, parse_math=False)
+    axes.set_ylabel("% of samples", color=QUIET, size=9, labelpad=7, parse_math=False)
+    _name_ends(axes, ends)
+    return _svg(figure, title)
+
+
 def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     """Write each curve's name beside its end, moved up where two would overlap."""
     gap, floor = axes.get_ylim()[1] * 0.065, -np.inf

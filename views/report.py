@@ -19,7 +19,7 @@ from pydantic import Field, FiniteFloat
 
 from hunch.memory.files import replace_file
 from hunch.memory.records import Count, Firing, Record, Standing, Triple, Unit
-from hunch.views.figures import Curve, discovery_curves, insight_map, project, strong_and_far
+from hunch.views.figures import Curve, discovery_curves, insight_map, project, standing_by_entropy, strong_and_far
 from hunch.views.picture import firing_picture
 from hunch.views.progress import plain
 
@@ -50,6 +50,14 @@ class ArmSummary(Record):
     """Share of the samples that was known, or kept before; None when not measured."""
     entropy_nats: FiniteFloat | None = None
     """Mean entropy per token that was drawn; None when not measured."""
+
+
+class RecipeRow(Record):
+    """What one recipe brought."""
+
+    recipe: str
+    drawn: Count
+    kept: Count
 
 
 class UpdateRow(Record):
@@ -153,6 +161,11 @@ class Report(Record):
     summary: tuple[str, ...]
     """The result in two or three sentences."""
     arms: tuple[ArmSummary, ...]
+    by_entropy: tuple[tuple[FiniteFloat, Unit, Unit, Unit], ...] = ()
+    """For each tenth of the samples, by rising entropy: its mean (nats per token), and how much of it was recall,
+    insight and hallucination."""
+    recipes: tuple[RecipeRow, ...] = ()
+    """What each recipe brought, where several were chosen among."""
     updates: tuple[UpdateRow, ...] = ()
     """Of the full loop: all, or as many as a page bears, evenly spaced."""
     updates_total: Count = 0
@@ -247,6 +260,7 @@ def render(report: Report) -> str:
         pictures=[Markup(picture) for picture in pictures],
         kept_figure=_curves(report.curves, "distinct hypotheses kept"),
         true_figure=_curves(report.true_curves, "distinct true hypotheses"),
+        entropy_figure=_by_entropy(report.by_entropy),
         far_figure=_far(report.far),
         map_figure=_map(report.map),
         marks=MARKS,
@@ -260,6 +274,11 @@ def _picture(fired: Sequence[Firing], report: Report, claim: Triple | None, sent
 def _curves(curves: dict[str, Curve], ylabel: str) -> Markup:
     """Return a figure of discovery curves; empty where there is no curve."""
     return Markup(discovery_curves(curves, ylabel=ylabel, title=f"{ylabel} by samples drawn") if curves else "")
+
+
+def _by_entropy(bins: Sequence[tuple[float, float, float, float]]) -> Markup:
+    """Return the figure of standings by entropy; empty where there is too little to tell."""
+    return Markup(standing_by_entropy(bins, title="Recall, insight and hallucination by entropy") if bins else "")
 
 
 def _map(points: MapPoints | None) -> Markup:

@@ -113,13 +113,17 @@ class PolicyGradient:
         if not len(used):
             return figures
         self._generator.version += 1
-        prompts = self._generator.prompt_rows(turn.sparks)
         width = len(turn.hypotheses) // len(turn.sparks)
+        prompts = self._generator.prompts_of(
+            [spark for spark in turn.sparks for _ in range(width)],
+            [said.recipe for said in turn.hypotheses],
+            [said.seed for said in turn.hypotheses],
+        )
         steps = min(self._steps, len(used))
         told: list[float] = []
         for _ in range(self._epochs):
             for some in map(np.sort, np.array_split(rng.permutation(used), steps)):  # answers to one question together
-                batch = [(prompts[i // width], list(turn.hypotheses[i].token_ids)) for i in some]
+                batch = [(prompts[i], list(turn.hypotheses[i].token_ids)) for i in some]
                 drawn = torch.tensor([turn.hypotheses[i].logprob for i in some], dtype=torch.float32)
                 old = torch.tensor([turn.hypotheses[i].model_logprob for i in some], dtype=torch.float32)
                 self._trainer.step(self._losses(batch, advantage[some], old, drawn, archive, rng, told))
