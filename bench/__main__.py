@@ -1,5 +1,6 @@
-"""The benchmarks' command line: ``python -m bench demo | discover | firing | scale | reinforcement``, from the repository's root.
+"""The benchmarks' command line: ``python -m bench NAME``, from the repository's root.
 
+The names are demo, discover, firing, hallucination, reinforcement and scale; ``python -m bench --help`` tells of each.
 Each shows progress, prints its figures and writes them as JSON, with the machine and the commit they come from.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import demo, discover, firing, reinforcement, scale
+from bench import demo, discover, firing, hallucination, reinforcement, scale
 from bench.machine import machine
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
@@ -67,6 +68,10 @@ def _parser() -> _Parser:
     command.add_argument("--tasks", nargs="+", choices=reinforcement.TASKS, default=list(reinforcement.TASKS))
     command.add_argument("--rules", action="store_true", help="compare the rules instead of the arms")
     command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
+    about = "samplers, speed of sampling, latent perturbation"
+    command = commands.add_parser("hallucination", help=about, description=about)
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--seeds", type=_count, default=5, help="worlds that perturbation is measured on (default 5)")
     about = "what size costs: ten thousand to a million facts"
     command = commands.add_parser("scale", help=about, description=about)
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
@@ -100,6 +105,8 @@ def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     cache = given.cache or folder / "cache"
     if given.command == "firing":
         return firing.measure(given.data, cache=cache)
+    if given.command == "hallucination":
+        return hallucination.measure(seeds=given.seeds)
     if given.command == "reinforcement":
         return reinforcement.measure(
             given.seeds,

@@ -2,8 +2,8 @@
 
 * *sibling*: a world of 10,000 new ideas (``bench.siblings``). Found are distinct coherent new ideas among all that was
   drawn; creativity afterwards is the best value on a fixed grid of samplers, n = 1,024.
-* *discover*: hidden truths of a folder of triples; where none is given, a fifth of the literature's facts is hidden. The
-  arm ``hot`` samples at the temperature and truncation with which most validation truths were kept (``SAMPLERS``); all
+* *discover*: hidden truths of a folder of triples; without one, a fifth of the literature's facts is hidden. The arm
+  ``hot`` samples at the temperature and truncation with which most validation truths were kept (``SAMPLERS``); all
   figures are those of the test split alone.
 * *literature*: how many samples the full loop and ``hot`` take to as many discoveries as the poorer of them finds.
 * *trl*: side by side with TRL's ``GRPOTrainer`` (``bench.trl_side``).
@@ -101,7 +101,18 @@ def measure(
                 for sampler in SAMPLERS
             ]
             best = SAMPLERS[int(np.argmax([one.result()["true_found"] for one in tried]))]
-            figures["discover"] = each(_discover, arms, seeds, folder, runs, cache, drawn, best, "test.txt")
+            names = arms if "hot" in arms else ["hot", *arms]
+            todo = {
+                (name, seed): pool.submit(_discover, name, seed, folder, runs, cache, drawn, best, "test.txt")
+                for seed in range(seeds)
+                for name in names
+            }
+            found = {key: one.result() for key, one in todo.items()}
+            for (_, seed), one in found.items():
+                one["true_at_hot_precision"] = _true_at(found["hot", seed]["precision"], one["ranked"])
+            for one in found.values():
+                del one["ranked"]
+            figures["discover"] = {name: _spread([found[name, seed] for seed in range(seeds)]) for name in names}
             figures["discover"]["hot_sampler"] = {"temperature": best.temperature, "min_p": best.min_p}
             _say("discover")
         if "literature" in tasks:
@@ -151,15 +162,23 @@ def _discover(
     began = time.monotonic()
     draws, knowledge = _draws(Kit(reading, config, discover.questions), name, runs, hot)
     true = keys_of(knowledge, read_facts(folder / truths, labels=labels).facts)
-    kept = [draw.key in true for draw in draws if draw.kept]
+    kept = sorted((draw for draw in draws if draw.kept), key=lambda draw: (draw.p_value, -draw.strength))
     found = np.cumsum([draw.kept and draw.key in true for draw in draws])
     return {
         "true_found": int(found[-1]),
         "kept": len(kept),
         "precision": float(found[-1] / max(len(kept), 1)),
+        "ranked": [draw.key in true for draw in kept],
         "curve": _points(found.tolist()),
         "seconds": time.monotonic() - began,
     }
+
+
+def _true_at(precision: float, ranked: Sequence[bool]) -> int:
+    """Return how many truths stand among the most of the strongest that have at least this precision."""
+    true = np.cumsum(ranked)
+    precise = np.flatnonzero(true >= precision * np.arange(1, len(ranked) + 1))
+    return int(true[precise[-1]]) if len(precise) else 0
 
 
 def _literature(name: str, seed: int, runs: Path, cache: Path, samples: int) -> list[int]:

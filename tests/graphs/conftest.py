@@ -90,7 +90,7 @@ def rambling(folder: Path | None, *, seed: int = 0, **parts: object) -> Mind:
         "grounder": StoreGrounder(knowledge, alpha=0.5, seed=seed),
         "budget": Budget(samples=72, sparks=4, width=3),
     }
-    return Mind(knowledge, generator, seed=seed, **(given | parts))  # type: ignore[arg-type]  # parts of a test's choosing
+    return Mind(knowledge, **({"generator": generator, "seed": seed} | given | parts))  # type: ignore[arg-type]  # parts of a test's choosing
 
 
 def left(folder: Path) -> tuple[list[object], list[object], list[tuple[object, ...]]]:
