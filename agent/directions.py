@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import FiniteFloat
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from sklearn.metrics import roc_auc_score
@@ -56,7 +57,7 @@ class Provenance(Record):
 class Direction(Record):
     """A unit direction and its provenance."""
 
-    vector: tuple[float, ...]
+    vector: tuple[FiniteFloat, ...]
     provenance: Provenance
 
     @property
@@ -176,7 +177,7 @@ def _direction(toward: Tensor, away: Tensor, method: str, model: str, texts: str
         judged.append(float(roc_auc_score(truth, scores)))
     layer = int(np.argmax(judged))
     return Direction(
-        vector=tuple(_vector(toward[:, layer], away[:, layer], method).tolist()),
+        vector=tuple(_vector(toward[:, layer], away[:, layer], method).float().tolist()),  # as it is saved
         provenance=Provenance(
             method=method,
             layer=layer,

@@ -165,7 +165,7 @@ class CausalGenerator:
         """Return the token ids after which each hypothesis is said: a recipe's random prefix, then the question."""
         prompts = self.prompt_rows(asked)
         if any(recipe.seed_prefix for recipe in recipes):
-            words = [i for i in range(len(self.tokenizer)) if i not in set(self.tokenizer.all_special_ids)]
+            words = np.setdiff1d(np.arange(len(self.tokenizer)), self.tokenizer.all_special_ids)
             for row, (recipe, seed) in enumerate(zip(recipes, seeds, strict=True)):
                 prefix = np.random.default_rng([seed, 1]).choice(words, size=recipe.seed_prefix)
                 prompts[row] = [*prefix.tolist(), *prompts[row]]

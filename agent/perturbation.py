@@ -33,7 +33,7 @@ Edit = Callable[[Tensor], Tensor]
 
 
 def layers_of(model: PreTrainedModel) -> nn.ModuleList:
-    """Return the model's layers: the longest list of modules in it (GPT-2, Llama, Qwen, Mistral, Gemma, mixtures).
+    """Return the model's layers: the outermost list of as many modules as it has layers, adapted or not.
 
     Raises:
         InputError: if it has none.

@@ -66,7 +66,7 @@ class ExcludeTopChoices(LogitsProcessor):
     def cut(self, scores: Tensor, chance: Tensor) -> Tensor:
         """Return the logits; rows whose ``chance``, (N,) in [0, 1), is below ``probability`` lose the likeliest."""
         p = scores.softmax(-1)
-        many = p >= self.threshold
+        many = (p >= self.threshold) & (p > 0)  # what was cut before is no choice
         least = torch.where(many, p, torch.inf).amin(-1, keepdim=True)
         acts = (chance < self.probability).unsqueeze(-1) & (many.sum(-1, keepdim=True) > 1)
         return scores.masked_fill(acts & many & (p > least), -torch.inf)

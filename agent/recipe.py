@@ -29,12 +29,12 @@ Hold = Callable[[Tensor], Tensor]
 def cuts(recipe: Recipe) -> LogitsProcessorList:
     """Return the truncations of a recipe, in order, without XTC, which needs random numbers."""
     chosen = LogitsProcessorList()
-    if recipe.top_k:
-        chosen.append(TopKLogitsWarper(recipe.top_k))
     if recipe.min_p:
         chosen.append(MinPLogitsWarper(recipe.min_p))
     if recipe.top_p < 1:
         chosen.append(TopPLogitsWarper(recipe.top_p))
+    if recipe.top_k:
+        chosen.append(TopKLogitsWarper(recipe.top_k))
     if recipe.top_h:
         chosen.append(TopHLogitsWarper(recipe.top_h))
     if recipe.typical_p < 1:
@@ -125,12 +125,21 @@ class RecipeBandit:
 
     def choose(self, sparks: Sequence[Spark], rng: np.random.Generator) -> list[Recipe]:
         """Return one recipe per spark."""
+        if not sparks:
+            return []
         kept, drawn = np.stack([self._of(self._kind(spark)) for spark in sparks], 1)  # (N, recipes) each
         belief = rng.beta(1.0 + kept, 1.0 + np.maximum(drawn - kept, 0.0))
         return [self.recipes[i] for i in belief.argmax(-1)]
 
     def told(self, sparks: Sequence[Spark], recipes: Sequence[Recipe], kept: Sequence[int], drawn: int) -> None:
-        """Learn from a round: of ``drawn`` hypotheses for each spark, made by ``recipes[i]``, ``kept[i]`` were kept."""
+        """Learn from a round: of ``drawn`` hypotheses for each spark, made by ``recipes[i]``, ``kept[i]`` were kept.
+
+        Raises:
+            InputError: if a recipe is not among its own.
+        """
+        strange = [recipe for recipe in recipes if recipe not in self.recipes]
+        if strange:
+            raise InputError(f"a recipe is {described(strange[0])!r}, but the bandit has no such; tell what it chose.")
         for counts in self._counts.values():
             counts *= self._memory
         for spark, recipe, count in zip(sparks, recipes, kept, strict=True):

@@ -7,9 +7,6 @@ What transformers has of cuts is used; the rest are processors of ours that plai
 
 A row's random numbers come from its own seed: one uniform number a token, looked up in the cumulative distribution
 (inverse-CDF sampling), one for XTC, and the noise of its perturbation. What a row says does not depend on its batch.
-
-Equal prompts go through the model once; what it holds of them (keys and values) is then handed to each of their
-continuations.
 """
 
 from __future__ import annotations
@@ -17,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from inspect import signature
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, PreTrainedModel
+from transformers import PreTrainedModel
 
+from hunch.agent.decoding import decoding
 from hunch.agent.perturbation import perturbed
 from hunch.agent.recipe import is_plain, shaped
 from hunch.agent.refraining import Refrain, further, place_of
@@ -129,19 +125,9 @@ def _drawn(
     lengths = torch.zeros(count, dtype=torch.long, device=device)
     drawn: list[Tensor] = []
     said = [place_of(row[seen.bool()].tolist()) for row, seen in zip(prompts, mask, strict=True)] if refrain else []
-    logits, cache = _begun(model, prompts, mask, shared=shared)
-    position = mask.sum(-1, keepdim=True)
+    steps = decoding(model, prompts, mask, most, shared=shared)
     for step in range(most):
-        if drawn:
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], -1)
-            logits = model(
-                input_ids=drawn[-1].unsqueeze(-1),
-                attention_mask=mask,
-                position_ids=position,
-                past_key_values=cache,
-                use_cache=True,
-            ).logits[:, -1]
-            position = position + 1
+        logits = steps.go_on(drawn[-1]) if drawn else steps.begin()
         logits = logits.float()
         heated = logits if as_it_is else _shaped(groups, logits, uniform_2_N_T[1, :, step], refrain, said)
         wild = torch.log_softmax(heated, -1)
@@ -193,31 +179,6 @@ def _uniform(seed: int, most: int) -> Tensor:
     return torch.rand(most, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).T
 
 
-def _begun(model: PreTrainedModel, prompts: Tensor, mask: Tensor, *, shared: bool) -> tuple[Tensor, Cache]:
-    """Return the logits after each prompt, (N, V), and the cache to go on with.
-
-    Args:
-        model: the model.
-        prompts: (N, P).
-        mask: (N, P).
-        shared: compute equal prompts once; not where rows are perturbed, each in its own way.
-    """
-    both = torch.stack([prompts, mask])
-    distinct, which = torch.unique(both, dim=1, return_inverse=True) if shared else (both, None)
-    ids, seen = (distinct if distinct.size(1) < len(prompts) else both).unbind()
-    out = model(
-        input_ids=ids,
-        attention_mask=seen,
-        position_ids=(seen.cumsum(-1) - 1).clamp(min=0),
-        use_cache=True,
-        **last(model, 1),
-    )
-    if which is None or len(ids) == len(prompts):
-        return out.logits[:, -1], out.past_key_values
-    out.past_key_values.reorder_cache(which)
-    return out.logits[which, -1], out.past_key_values
-
-
 def _plain_logprob(model: PreTrainedModel, prompts: Tensor, mask: Tensor, samples: Samples) -> Tensor:
     """Return the log-probability, (N,), of what was drawn under the plain model: one pass over all tokens."""
     before, after = prompts.size(1), samples.tokens.size(1)
@@ -231,12 +192,3 @@ def _plain_logprob(model: PreTrainedModel, prompts: Tensor, mask: Tensor, sample
     gained = logits.float().log_softmax(-1).gather(-1, samples.tokens.unsqueeze(-1)).squeeze(-1)
     total: Tensor = gained.where(drawn, 0.0).sum(-1)
     return total
-
-
-def last(model: PreTrainedModel, count: int) -> dict[str, int]:
-    """Return the argument that asks a model for the logits of its last ``count`` tokens only; none where it has none.
-
-    Through an adapter the base model is asked, as that is who gets it.
-    """
-    base: Any = getattr(model, "get_base_model", lambda: model)()
-    return {"logits_to_keep": count} if "logits_to_keep" in signature(base.forward).parameters else {}

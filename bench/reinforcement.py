@@ -8,8 +8,8 @@
 * *literature*: how many samples the full loop and ``hot`` take to as many discoveries as the poorer of them finds.
 * *trl*: side by side with TRL's ``GRPOTrainer`` (``bench.trl_side``).
 
-Arms: ``hot`` (no memory, no learning), ``fresh`` (no learning; nothing is said twice), ``grpo`` (as full, but rewarded
-for acceptance alone), ``placebo`` (the loop with meaning destroyed) and ``full``. With ``rules`` each rule of
+Arms: ``hot`` (no memory, no learning), ``fresh`` (no learning; nothing is said twice), ``grpo`` (the usual: drawn at
+T = 1, rewarded for acceptance, no memory, no anchor), ``placebo`` (the loop with meaning destroyed) and ``full``. With ``rules`` each rule of
 ``hunch.scenarios.rules`` takes the place of the full loop's. Runs go side by side, one thread each.
 """
 
@@ -29,6 +29,7 @@ from typing import Any, get_args
 import numpy as np
 
 from bench import siblings, trl_side
+from hunch.agent.recipe import PLAIN
 from hunch.graphs.running import stream
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
@@ -46,7 +47,9 @@ TASKS = ("sibling", "discover", "literature", "trl")
 ARMS = {
     "hot": Arm("hot", "no memory, no learning", learns=False, fresh=False),
     "fresh": Arm("fresh", "nothing is said twice, no learning", learns=False),
-    "grpo": Arm("grpo", "rewarded for acceptance alone", learns=True),
+    "grpo": Arm(
+        "grpo", "the usual: T = 1, rewarded for acceptance, no memory, no anchor", True, fresh=False, recipe=PLAIN
+    ),
     "placebo": Arm("placebo", "the loop on a shuffled store", learns=True, placebo=True),
     "full": FULL,
 }
@@ -78,7 +81,7 @@ def measure(
         rules: compare the rules instead of the arms.
         tasks: what to measure.
     """
-    arms = [rule for rule in get_args(Rule) if rule != "none"] if rules else list(ARMS)
+    arms = [f"rule {rule}" for rule in get_args(Rule) if rule != "none"] if rules else list(ARMS)
     figures: Figures = {}
     folder = data or _hidden_literature(runs)
     context = multiprocessing.get_context("spawn")
@@ -137,7 +140,7 @@ def _sibling(name: str, seed: int, samples: int) -> Figures:
     base = siblings.pretrained(seed)
     curve, generator = siblings.discoveries(
         base,
-        siblings.HOT,
+        PLAIN if name == "grpo" else siblings.HOT,
         lambda generator, lines: learner_for(_learning(name, Run.model_fields["learning"].default), generator, lines),
         seed=seed,
         samples=samples,
@@ -213,7 +216,11 @@ def _draws(kit: Kit, name: str, runs: Path, hot: Recipe | None) -> tuple[list[Dr
 
 def _learning(name: str, default: Any) -> Any:
     """Return how an arm, or a rule by its name, learns."""
-    rule = {"hot": "none", "fresh": "none", "placebo": default.rule, "full": default.rule}.get(name, name)
+    if name == "grpo":
+        return default.model_copy(update={"rule": "grpo", "learning_rate": 1e-3, "anchor": 0.0, "replay": 0.0})
+    rule = (
+        "none" if name in ("hot", "fresh") else name.removeprefix("rule ") if name.startswith("rule ") else default.rule
+    )
     return default.model_copy(update={"rule": rule})
 
 

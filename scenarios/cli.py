@@ -1,4 +1,4 @@
-"""The command line: ``hunch run | fire | scenarios | facts | report | doctor``.
+"""The command line: ``hunch run | fire | direction | scenarios | facts | report | doctor``.
 
 Each command imports what it needs when it is called, so that ``hunch --help`` answers at once and ``hunch doctor``
 still answers when a library is broken. What a person gave wrongly is one line on stderr and exit code 2; a traceback
@@ -30,6 +30,7 @@ hunch: wild hypotheses from a language model, grounded in what is known, kept, a
   hunch scenarios                    what can be run
   hunch run SCENARIO [options]       run one; --help explains its options, --dry-run shows them resolved
   hunch fire HYPOTHESIS --facts F    what known facts make of a hypothesis, and why
+  hunch direction find --out FILE    a direction in a model's states; also: direction show, direction sweep
   hunch report RUN                   write the report of a run's folder anew
   hunch facts import FILE --store S  bring facts into a store; also: facts show, facts search
   hunch doctor                       what is wrong with this machine's set-up, and how to mend it
@@ -70,6 +71,7 @@ def _command(words: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "run": _run,
         "fire": _fire,
+        "direction": _direction,
         "scenarios": _scenarios,
         "facts": _facts,
         "report": _report,
@@ -101,6 +103,12 @@ def _fire(words: list[str]) -> int:
     from hunch.scenarios import fire
 
     return fire.main(words)
+
+
+def _direction(words: list[str]) -> int:
+    from hunch.scenarios import direction
+
+    return direction.main(words)
 
 
 def _scenarios(words: list[str]) -> int:

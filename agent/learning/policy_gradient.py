@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from hunch.agent.decoding import last
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning import losses, shaping
 from hunch.agent.learning.losses import Advantage, Floats
 from hunch.agent.learning.rehearsal import Rehearsal
 from hunch.agent.learning.shaping import Factor, Rollouts
 from hunch.agent.learning.training import Trainer, pieces
-from hunch.agent.sampling import last
 from hunch.memory.records import Experience, Turn
 
 

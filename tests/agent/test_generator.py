@@ -14,7 +14,7 @@ import torch
 from hunch.agent.forms import SentenceForm, TripleForm, encoded_lines
 from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
-from hunch.memory.records import Recipe, Spark
+from hunch.memory.records import Perturbation, Recipe, Spark
 
 SPARKS = [Spark(prompt="Fish oil lowers"), Spark(prompt="Why?"), Spark(prompt="")]
 
@@ -69,6 +69,74 @@ def test_log_probabilities_do_not_depend_on_the_company_in_the_batch(model_folde
 def test_the_same_random_numbers_say_the_same_and_others_something_else(generator: CausalGenerator) -> None:
     one, other, third = (generator.hallucinate(SPARKS, 2, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one == other and one != third
+
+
+STEER = torch.randn(16, generator=torch.Generator().manual_seed(1))
+PUSHES = [
+    None,
+    Perturbation(kind="noise", strength=0.3),
+    Perturbation(kind="embed", strength=0.3),
+    Perturbation(kind="add", strength=0.5, layers=(0,), direction="v"),
+    Perturbation(kind="rotate", strength=0.7, layers=(-1,), direction="v"),
+    Perturbation(kind="ablate", strength=1.0, direction="v"),
+]
+
+
+def every_recipe() -> list[Recipe]:
+    """Return 90 recipes: every cut and heat, with every push and without."""
+    changes: list[dict[str, object]] = [
+        {}, {"temperature": 2.0}, {"min_p": 0.05}, {"top_p": 0.8}, {"top_k": 20}, {"top_h": 0.7}, {"typical_p": 0.8},
+        {"eta": 0.01}, {"top_n_sigma": 1.0}, {"p_less": True}, {"xtc_threshold": 0.05}, {"edt_theta": 1.0},
+        {"entropy_target": 1.5, "min_p": 0.02}, {"temperature": 2.0, "heat_first": True, "min_p": 0.05},
+        {"seed_prefix": 3},
+    ]  # fmt: skip
+    return [Recipe.model_validate({**each, "perturbation": push}) for each in changes for push in PUSHES]
+
+
+def test_64_recipes_in_one_batch_say_what_each_says_alone(model_folder: Path) -> None:
+    generator = CausalGenerator.from_pretrained(model_folder, most_tokens=6)
+    generator.directions["v"] = STEER
+    recipes = [every_recipe()[i] for i in np.random.default_rng(0).permutation(90)[:64]]
+    assert len(set(recipes)) == 64 and {recipe.perturbation for recipe in recipes} == set(PUSHES)
+    asked, seeds = [SPARKS[i % 3] for i in range(64)], [2**60 + i for i in range(64)]
+    together = generator.say(asked, recipes, seeds)
+    for said, spark, recipe, seed in zip(together, asked, recipes, seeds, strict=True):
+        (alone,) = generator.say([spark], [recipe], [seed])
+        assert (said.token_ids, said.text, said.recipe, said.seed) == (alone.token_ids, alone.text, recipe, seed)
+        for figure in ("logprob", "model_logprob", "entropy_nats"):
+            assert getattr(said, figure) == pytest.approx(getattr(alone, figure), abs=1e-3)
+
+
+def test_a_hypothesis_is_said_again_from_its_recipe_and_seed(generator: CausalGenerator) -> None:
+    recipes = [Recipe(temperature=2.0), Recipe(seed_prefix=4), Recipe(top_k=5)]
+    said = generator.hallucinate(SPARKS, 3, np.random.default_rng(0), recipes)
+    assert [h.recipe for h in said] == [recipe for recipe in recipes for _ in range(3)]
+    assert len({h.seed for h in said}) == 9
+    by_id = {spark.id: spark for spark in SPARKS}
+    for one in reversed(said):
+        (again,) = generator.say([by_id[one.spark_id]], [one.recipe], [one.seed])
+        assert again.token_ids == one.token_ids
+
+
+def test_how_sparks_are_batched_changes_nothing(model_folder: Path) -> None:
+    one, other = (CausalGenerator.from_pretrained(model_folder, most_tokens=8, batch=batch) for batch in (2, 64))
+    said, same = (g.hallucinate(SPARKS, 3, np.random.default_rng(0)) for g in (one, other))
+    assert [h.token_ids for h in said] == [h.token_ids for h in same]
+
+
+def test_a_seed_prefix_is_random_words_before_the_question_and_follows_from_the_seed(
+    generator: CausalGenerator,
+) -> None:
+    plain = generator.prompt_rows(SPARKS)
+    recipes = [Recipe(seed_prefix=5), Recipe(), Recipe(seed_prefix=2)]
+    rows = generator.prompts_of(SPARKS, recipes, [1, 2, 3])
+    for row, bare, recipe in zip(rows, plain, recipes, strict=True):
+        prefix = row[: recipe.seed_prefix]
+        assert row[recipe.seed_prefix :] == bare and all(type(token) is int and 0 < token < 257 for token in prefix)
+    assert rows == generator.prompts_of(SPARKS, recipes, [1, 2, 3])
+    assert rows[0] != generator.prompts_of(SPARKS, recipes, [4, 2, 3])[0]
+    drawn = [generator.prompts_of(SPARKS[:1], [Recipe(seed_prefix=50)], [seed])[0][:50] for seed in range(40)]
+    assert {token for row in drawn for token in row} == set(range(1, 257))  # all words, and never the end
 
 
 def test_no_spark_no_hypothesis(generator: CausalGenerator) -> None:

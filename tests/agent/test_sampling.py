@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +13,26 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from torch import Tensor
+from transformers import (
+    AutoModelForCausalLM,
+    EtaLogitsWarper,
+    LogitsProcessor,
+    MinPLogitsWarper,
+    PreTrainedModel,
+    TemperatureLogitsWarper,
+    TopHLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
 
-from hunch.agent.sampling import Samples, draw, sample, truncation
+from hunch.agent.perturbation import perturbed
+from hunch.agent.processors import EntropyTarget, EntropyTemperature, ExcludeTopChoices, PLess, TopNSigma
+from hunch.agent.recipe import is_plain, shaped
+from hunch.agent.sampling import Samples, draw, sample
 from hunch.memory.errors import InputError
-from hunch.memory.records import Recipe
+from hunch.memory.records import Perturbation, Recipe
 
 logits_of = st.lists(st.floats(-8, 8), min_size=2, max_size=12, unique_by=lambda value: round(value, 2))
 recipes = st.builds(
@@ -33,27 +51,29 @@ def model(model_folder: Path) -> PreTrainedModel:
     return loaded
 
 
-def wild(logits: list[float], recipe: Recipe) -> torch.Tensor:
+def wild(logits: list[float], recipe: Recipe) -> Tensor:
     """Return the distribution drawn from, (V,)."""
     row = torch.tensor([logits], dtype=torch.float64)
-    cut: torch.Tensor = truncation(recipe)(torch.zeros(1, 1, dtype=torch.long), row)  # type: ignore[arg-type]  # unused
-    return torch.softmax(cut[0] / recipe.temperature, -1)
+    return shaped(recipe, row, torch.zeros(1, dtype=torch.float64))[0].softmax(-1)
+
+
+def padded(prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(row)) + [*row] for row in prompts])
+    return ids, torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in prompts])
 
 
 def drawn(
     model: PreTrainedModel, prompts: list[list[int]], recipe: Recipe, *, most: int = 12, seed: int = 0
 ) -> Samples:
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[0] * (longest - len(row)) + row for row in prompts])
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in prompts])
-    generator = torch.Generator().manual_seed(seed)
-    return sample(model, ids, mask, recipe, most=most, end=0, pad=0, generator=generator)
+    seeds = range(seed * 10_000, seed * 10_000 + len(prompts))
+    return sample(model, *padded(prompts), [recipe] * len(prompts), seeds, most=most, end=0, pad=0)
 
 
-def plain_logits(model: PreTrainedModel, prompt: list[int], tokens: list[int]) -> torch.Tensor:
+def plain_logits(model: PreTrainedModel, prompt: list[int], tokens: list[int]) -> Tensor:
     """Return the logits before each of ``tokens``, (T, V), from one forward pass without padding or cache."""
     with torch.no_grad():
-        logits: torch.Tensor = model(input_ids=torch.tensor([[*prompt, *tokens]]), use_cache=False).logits[0]
+        logits: Tensor = model(input_ids=torch.tensor([[*prompt, *tokens]]), use_cache=False).logits[0]
     return logits[len(prompt) - 1 : -1].double()
 
 
@@ -82,17 +102,118 @@ def test_min_p_keeps_what_is_at_least_that_share_of_the_likeliest(logits: list[f
 def test_tokens_are_drawn_as_often_as_they_are_likely_and_impossible_ones_never() -> None:
     chance = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
     count = 40_000
-    tokens = draw(chance.expand(count, -1), torch.Generator().manual_seed(0))
+    tokens = draw(chance.expand(count, -1), uniform(0, count))
     shares = torch.bincount(tokens, minlength=6) / count
     assert (shares[chance == 0] == 0).all()
     assert torch.allclose(shares, chance, atol=4 * math.sqrt(0.25 / count))  # four standard errors
 
 
-@given(st.integers(0, 2**31), st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda row: sum(row) > 1e-3))
+def uniform(seed: int, count: int) -> Tensor:
+    return torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+chances = st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda row: sum(row) > 1e-3)
+
+
+@given(st.integers(0, 2**31), chances)
 def test_what_has_no_chance_is_never_drawn_however_the_sum_rounds(seed: int, row: list[float]) -> None:
     chance = torch.tensor([row]).repeat(50, 1)
-    tokens = draw(chance / chance.sum(-1, keepdim=True), torch.Generator().manual_seed(seed))
+    numbers = torch.cat([uniform(seed, 48), torch.tensor([0.0, math.nextafter(1.0, 0.0)], dtype=torch.float64)])
+    tokens = draw(chance / chance.sum(-1, keepdim=True), numbers)
     assert (chance[0, tokens] > 0).all()
+
+
+@given(chances, st.floats(0, 1, exclude_max=True))
+def test_a_number_is_looked_up_in_the_cumulative_distribution(row: list[float], number: float) -> None:
+    total = list(accumulate(row))
+    expected = bisect_right(total, number * total[-1])
+    if expected < len(row):
+        token = draw(torch.tensor([row], dtype=torch.float64), torch.tensor([number], dtype=torch.float64))
+        assert token.tolist() == [expected]
+
+
+KINDS: dict[str, tuple[Recipe, list[LogitsProcessor]]] = {
+    "plain": (Recipe(), []),
+    "temperature": (Recipe(temperature=2.0), [TemperatureLogitsWarper(2.0)]),
+    "min_p": (Recipe(temperature=2.0, min_p=0.02), [MinPLogitsWarper(0.02), TemperatureLogitsWarper(2.0)]),
+    "top_p": (Recipe(top_p=0.8), [TopPLogitsWarper(0.8)]),
+    "top_k": (Recipe(top_k=20), [TopKLogitsWarper(20)]),
+    "top_h": (Recipe(top_h=0.7), [TopHLogitsWarper(0.7)]),
+    "typical_p": (Recipe(typical_p=0.8), [TypicalLogitsWarper(0.8)]),
+    "eta": (Recipe(eta=0.01), [EtaLogitsWarper(0.01)]),
+    "top_n_sigma": (Recipe(temperature=3.0, top_n_sigma=1.0), [TopNSigma(1.0), TemperatureLogitsWarper(3.0)]),
+    "p_less": (Recipe(temperature=3.0, p_less=True), [PLess(), TemperatureLogitsWarper(3.0)]),
+    "xtc": (Recipe(xtc_threshold=0.05, xtc_probability=1.0), [ExcludeTopChoices(0.05)]),
+    "edt": (Recipe(temperature=1.5, edt_theta=1.0), [EntropyTemperature(1.5, 1.0)]),
+    "entropy": (Recipe(min_p=0.02, entropy_target=1.5), [MinPLogitsWarper(0.02), EntropyTarget(1.5)]),
+    "heat_first": (
+        Recipe(temperature=2.0, min_p=0.05, heat_first=True),
+        [TemperatureLogitsWarper(2.0), MinPLogitsWarper(0.05)],
+    ),
+    "several": (Recipe(top_p=0.9, top_k=30, p_less=True), [TopPLogitsWarper(0.9), TopKLogitsWarper(30), PLess()]),
+}
+PUSHES: dict[str, Perturbation] = {
+    "noise": Perturbation(kind="noise", strength=0.3),
+    "embed": Perturbation(kind="embed", strength=0.3),
+    "add": Perturbation(kind="add", strength=0.5, layers=(0,), direction="v"),
+    "rotate": Perturbation(kind="rotate", strength=0.7, layers=(-1,), direction="v"),
+    "ablate": Perturbation(kind="ablate", strength=1.0, direction="v"),
+}
+DIRECTIONS = {"v": torch.randn(16, generator=torch.Generator().manual_seed(1))}
+PROMPTS = [[5], [7, 8, 9, 10, 11], [70, 80], [5]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "push"), [*((kind, None) for kind in KINDS), *(("several", push) for push in PUSHES)], ids=str
+)
+def test_each_token_is_drawn_from_what_plain_forward_passes_and_processors_give(
+    model: PreTrainedModel, kind: str, push: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, processors = KINDS[kind]
+    recipe = recipe.model_copy(update={"perturbation": PUSHES[push] if push else None})
+    steps: list[Tensor] = []
+    monkeypatch.setattr("hunch.agent.sampling.draw", lambda chance, u: steps.append(chance) or draw(chance, u))
+    seeds = [3, 2**61, 5, 6]
+    out = sample(model, *padded(PROMPTS), [recipe] * 4, seeds, most=6, end=0, pad=0, directions=DIRECTIONS)
+    for i, prompt in enumerate(PROMPTS):
+        tokens = out.tokens[i, : out.lengths[i]].tolist()
+        plain = plain_logits(model, prompt, tokens)
+        with perturbed(model, [recipe.perturbation], [seeds[i]], DIRECTIONS):
+            scores = plain_logits(model, prompt, tokens).float()
+        for processor in processors:
+            scores = processor(torch.zeros(1, 1, dtype=torch.long), scores)  # type: ignore[arg-type]  # only names
+        expected = scores.softmax(-1)
+        found = torch.stack([step[i] for step in steps[: len(tokens)]])
+        assert torch.allclose(found, expected, atol=1e-5)
+        at = torch.arange(len(tokens)), torch.tensor(tokens)
+        assert out.logprob[i].item() == pytest.approx(expected[at].log().sum().item(), abs=1e-4)
+        assert out.model_logprob[i].item() == pytest.approx(plain.log_softmax(-1)[at].sum().item(), abs=1e-4)
+
+
+def test_xtc_takes_the_row_s_own_second_number_at_each_token(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, prompts = Recipe(xtc_threshold=0.05, xtc_probability=0.5), [[5]] * 16
+    steps: list[Tensor] = []
+    monkeypatch.setattr("hunch.agent.sampling.draw", lambda chance, u: steps.append(chance) or draw(chance, u))
+    out = sample(model, *padded(prompts), [recipe] * 16, range(16), most=4, end=0, pad=0)
+    acted = []
+    for i, prompt in enumerate(prompts):
+        numbers = torch.rand(4, 2, generator=torch.Generator().manual_seed(i), dtype=torch.float64)[:, 1]
+        p = plain_logits(model, prompt, out.tokens[i, : out.lengths[i]].tolist()).softmax(-1)
+        for step, row in enumerate(p):
+            if (row >= 0.05).sum() > 1:
+                assert (steps[step][i].argmax() != row.argmax()) == bool(numbers[step] < 0.5)
+                acted.append(bool(numbers[step] < 0.5))
+    assert set(acted) == {True, False}
+
+
+def test_a_recipe_is_plain_exactly_when_its_distribution_is_the_model_s(model: PreTrainedModel) -> None:
+    logits = plain_logits(model, [5], [1, 2, 3]).float()
+    for recipe, _ in KINDS.values():
+        heated = shaped(recipe, logits, torch.zeros(3, dtype=torch.float64))
+        assert is_plain(recipe) == torch.equal(heated, logits)
+    assert is_plain(Recipe(heat_first=True, xtc_probability=0.9, seed_prefix=3))
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(temperature=2.0, min_p=0.02), Recipe(top_p=0.8, top_k=20)])

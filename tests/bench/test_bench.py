@@ -10,6 +10,7 @@ import pytest
 from bench import __main__ as bench
 from bench.demo import ARMS
 from bench.discover import _gate
+from bench.reinforcement import _faster, _true_at
 from hunch.scenarios.results import ArmResult
 
 
@@ -86,3 +87,39 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     error = capsys.readouterr().err
     assert error.startswith("bench: ") and error.count("\n") == 1
     assert said in error
+
+
+def test_truths_are_counted_among_the_strongest_that_are_as_precise() -> None:
+    ranked = [True, True, False, True, False, False, False]
+    assert _true_at(1.0, ranked) == 2
+    assert _true_at(0.75, ranked) == 3  # three of the first four
+    assert _true_at(0.6, ranked) == 3  # three of the first five
+    assert _true_at(0.99, [False]) == 0
+
+
+def test_who_needs_fewer_samples_to_what_both_find_is_faster() -> None:
+    at = {"hot": [[10, 30], [5]], "full": [[8, 20, 25], [9]]}
+    figures = _faster(at, against="hot")
+    assert figures["full"]["samples_to_as_many"] == [(20, 30), (9, 5)]
+    assert (figures["full"]["faster"], figures["full"]["of"]) == (1, 2)
+
+
+@pytest.mark.slow
+def test_reinforcement_writes_figures_for_each_task(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    words = [
+        "reinforcement",
+        "--json",
+        str(out),
+        "--samples",
+        "600",
+        "--seeds",
+        "1",
+        "--cache",
+        str(tmp_path / "cache"),
+    ]
+    assert bench.main([*words, "--tasks", "sibling", "discover", "literature"]) == 0
+    figures = json.loads(out.read_text())
+    assert set(figures["sibling"]) >= {"hot", "grpo", "placebo", "full", "oracle"}
+    assert set(figures["discover"]["full"]) >= {"true_found", "kept", "precision", "curve", "true_at_hot_precision"}
+    assert figures["literature"]["full"]["of"] == 1

@@ -32,6 +32,7 @@ def test_the_reward_is_the_share_of_even_numbers() -> None:
     assert [evenness(ids) for ids in ([2, 4], [1, 2], [3], [])] == [1.0, 0.5, 0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_both_learn_from_steps_alike() -> None:
     torch.set_num_threads(1)
     ours = trl_side.Steps()
@@ -48,7 +49,7 @@ def test_the_whole_is_measured(capfd: pytest.CaptureFixture[str]) -> None:
     assert {"found_ratio", "time_ratio", "step_ratio", "step_cpu_ratio", "rss_ratio"} <= set(figures)
     hunch, trl = (figures["found"][arm]["found"]["median"] for arm in ("hunch", "trl"))
     assert figures["found_ratio"] == hunch / trl and 0 < trl <= 768
-    assert figures["rss_mb"]["trl"] > figures["rss_mb"]["hunch"] > 200
+    assert figures["rss_mb"]["trl"] > figures["rss_mb"]["hunch"] > 200  # neither is this process's, which is larger
     assert figures["step"]["hunch"]["seconds"]["min"] > 0
     assert "trl: seed 0" in capfd.readouterr().err
 
