@@ -9,8 +9,9 @@
 * *trl*: side by side with TRL's ``GRPOTrainer`` (``bench.trl_side``).
 
 Arms: ``hot`` (no memory, no learning), ``fresh`` (no learning; nothing is said twice), ``grpo`` (the usual: drawn at
-T = 1, rewarded for acceptance, no memory, no anchor), ``placebo`` (the loop with meaning destroyed) and ``full``. With ``rules`` each rule of
-``hunch.scenarios.rules`` takes the place of the full loop's. Runs go side by side, one thread each.
+T = 1, rewarded for acceptance, no memory, no anchor), ``placebo`` (the loop with meaning destroyed) and ``full``. With
+``rules`` each rule of ``hunch.scenarios.rules`` takes the place of the full loop's. Runs go side by side, one thread
+each.
 """
 
 from __future__ import annotations

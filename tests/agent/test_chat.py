@@ -163,10 +163,13 @@ def test_caps_count_failures_and_say_what_to_raise() -> None:
 
 def test_each_cap_stops() -> None:
     spent = Spent(requests=3, input_tokens=1_000_000, output_tokens=500_000, seconds=9.0)
-    prices = {"input_price": 2.0, "output_price": 4.0}
-    for caps in (Caps(tokens=1_500_001), Caps(seconds=9.1), Caps(cost=4.01, **prices)):
+    for caps in (Caps(tokens=1_500_001), Caps(seconds=9.1), Caps(cost=4.01, input_price=2, output_price=4)):
         caps.check(spent)
-    for caps, name in ((Caps(1_500_000), "tokens"), (Caps(seconds=9), "seconds"), (Caps(cost=4, **prices), "cost")):
+    for caps, name in (
+        (Caps(1_500_000), "tokens"),
+        (Caps(seconds=9), "seconds"),
+        (Caps(cost=4, input_price=2, output_price=4), "cost"),
+    ):
         with pytest.raises(CapError, match=f"{name} spent: .* raise `Caps.{name}` to go on"):
             caps.check(spent)
 

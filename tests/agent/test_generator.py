@@ -94,7 +94,7 @@ def every_recipe() -> list[Recipe]:
 
 
 def test_64_recipes_in_one_batch_say_what_each_says_alone(model_folder: Path) -> None:
-    generator = CausalGenerator.from_pretrained(model_folder, most_tokens=6)
+    generator = CausalGenerator.from_pretrained(model_folder, most_tokens=4)
     generator.directions["v"] = STEER
     recipes = [every_recipe()[i] for i in np.random.default_rng(0).permutation(90)[:64]]
     assert len(set(recipes)) == 64 and {recipe.perturbation for recipe in recipes} == set(PUSHES)

@@ -50,6 +50,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: CausalGener
     Path("lowers.txt").write_text("\n".join(line for line in lines if "lowers" in line) + "\n\n")
     Path("raised.txt").write_text("\n".join(line for line in lines if "raised" in line))
     Path("lowers.tsv").write_text("".join("\t".join(fact) + "\n" for fact in world() if fact[1] == "lowers"))
+    Path("empty").mkdir()
     Path("few.txt").write_text("one\n")
     Path("blob.txt").write_bytes(b"\xff\xfe\xff")
     return tmp_path
@@ -90,7 +91,7 @@ def test_two_models_differ_in_a_direction(
     tuned = CausalGenerator.from_pretrained("model")
     push = torch.nn.functional.normalize(torch.randn(64, generator=torch.Generator().manual_seed(0)), dim=0)
     with torch.no_grad():
-        tuned.model.transformer.h[0].mlp.c_proj.bias += 5 * push  # type: ignore[operator, union-attr]  # a GPT-2
+        tuned.model.transformer.h[0].mlp.c_proj.bias += 5 * push  # type: ignore[index]  # a GPT-2
     tuned.model.save_pretrained("tuned")
     tuned.tokenizer.save_pretrained("tuned")
     words = ("--model", "tuned", "--base", "model", "--texts", "lowers.txt", "--out", "t.safetensors")
@@ -220,7 +221,7 @@ SWEEP = ["sweep", "d.safetensors", "--model", "model", "--facts", "facts.tsv"]
         ([*FILES, "--method", "svd"], "invalid choice: 'svd'"),
         (["find", "--run", "r", "--method", "pca", "--out", "d"], "the texts of a run are no pairs"),
         (["find", "--run", "r", "--out", "d"], "--run is r, but there is no memory.sqlite in it"),
-        (["x" if w == "model" else w for w in FILES], "the model is 'x', but no causal language model"),
+        (["empty" if w == "model" else w for w in FILES], "the model is 'empty', but no causal language model"),
         (["few.txt" if w == "lowers.txt" else w for w in FILES], "1 positive texts are given, but at least 4"),
         (["none.txt" if w == "lowers.txt" else w for w in FILES], "--positive is none.txt, but there is no such file"),
         (["blob.txt" if w == "raised.txt" else w for w in FILES], "--negative is blob.txt, but it cannot be read"),

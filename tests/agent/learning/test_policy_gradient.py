@@ -33,13 +33,11 @@ one_model = pytest.mark.parametrize("model_folder", [tiny_gpt2], indirect=True, 
 """For what takes many steps and does not depend on the kind of model."""
 
 
-@pytest.fixture
-def generator(model_folder: Path) -> CausalGenerator:
-    return made(model_folder)
-
-
 def made(folder: Path) -> CausalGenerator:
     return CausalGenerator.from_pretrained(folder, SentenceForm(), recipe=Recipe(temperature=1.3), most_tokens=6)
+
+
+generator = pytest.fixture(lambda model_folder: made(model_folder), name="generator")
 
 
 def drawn(generator: CausalGenerator, sparks: Sequence[Spark] = SPARKS, *, shortest: int = 3, seed: int = 0) -> Turn:
