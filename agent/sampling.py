@@ -124,7 +124,10 @@ def _drawn(
     totals = torch.zeros(3, count, device=device)  # drawn-from log-probability, plain log-probability, entropy
     lengths = torch.zeros(count, dtype=torch.long, device=device)
     drawn: list[Tensor] = []
-    said = [place_of(row[seen.bool()].tolist()) for row, seen in zip(prompts, mask, strict=True)] if refrain else []
+    said = [
+        place_of(row[seen.bool()].tolist()[recipe.seed_prefix :])  # a random prefix is no part of the line
+        for row, seen, recipe in zip(prompts if refrain else (), mask, recipes, strict=False)
+    ]
     steps = decoding(model, prompts, mask, most, shared=shared)
     for step in range(most):
         logits = steps.go_on(drawn[-1]) if drawn else steps.begin()

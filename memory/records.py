@@ -144,7 +144,7 @@ class Recipe(Record):
     """Keep the likeliest tokens up to this share of the entropy (Potraghloo et al. 2025); 0 keeps all."""
     typical_p: Annotated[FiniteFloat, Field(gt=0.0, le=1.0)] = 1.0
     """Keep the tokens of the most typical surprise with this much probability (Meister et al. 2023); 1 keeps all."""
-    eta: Unit = 0.0
+    eta: Annotated[FiniteFloat, Field(ge=0.0, lt=1.0)] = 0.0
     """Keep tokens above min(eta, sqrt(eta) exp(-entropy)) (Hewitt et al. 2022); 0 keeps all."""
     top_n_sigma: Annotated[FiniteFloat, Field(ge=0.0)] = 0.0
     """Keep logits within this many standard deviations of the highest (Tang et al. 2024); 0 keeps all."""

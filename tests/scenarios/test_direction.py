@@ -44,7 +44,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> CausalGenerator:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: CausalGenerator) -> Path:
     """Go to a folder with a model, facts and texts."""
     monkeypatch.chdir(tmp_path)
-    Path("model").symlink_to(generator.model.config.name_or_path)
+    Path("model").symlink_to(str(generator.model.config.name_or_path))
     Path("facts.tsv").write_text("".join("\t".join(fact) + "\n" for fact in world()))
     lines = [TripleForm().lines("", Triple(subject=s, relation=r, object=o))[0] for s, r, o in world()]
     Path("lowers.txt").write_text("\n".join(line for line in lines if "lowers" in line) + "\n\n")
@@ -91,9 +91,10 @@ def test_two_models_differ_in_a_direction(
     tuned = CausalGenerator.from_pretrained("model")
     push = torch.nn.functional.normalize(torch.randn(64, generator=torch.Generator().manual_seed(0)), dim=0)
     with torch.no_grad():
-        tuned.model.transformer.h[0].mlp.c_proj.bias += 5 * push  # type: ignore[index]  # a GPT-2
+        tuned.model.get_parameter("transformer.h.0.mlp.c_proj.bias").add_(5 * push)
     tuned.model.save_pretrained("tuned")
     tuned.tokenizer.save_pretrained("tuned")
+    capsys.readouterr()  # transformers' progress bars
     words = ("--model", "tuned", "--base", "model", "--texts", "lowers.txt", "--out", "t.safetensors")
     assert "read by both models (method models" in out(capsys, "find", *words)
     found = Direction.load(Path("t.safetensors"))
