@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CORE   := $(VENV)/.core
 STAMP  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 
@@ -11,15 +12,20 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 setup: $(STAMP)
 
 # A new pyproject.toml or constraints.txt brings the environment up to date; otherwise this costs nothing.
-$(STAMP): pyproject.toml constraints.txt
+$(CORE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "python3 is %d.%d, but hunch needs 3.11 or newer; run `make PYTHON=python3.11 setup`." % v[:2])'
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --constraint constraints.txt setuptools
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable .
+	@touch $@
+
+# What only developing needs.
+$(STAMP): $(CORE)
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-demo: setup
+demo: $(CORE)
 	$(BIN)/hunch run literature --run runs/demo
 
 test: setup
