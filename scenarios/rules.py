@@ -24,9 +24,9 @@ Rule = Literal["imitation", "unlikely", "grpo", "count", "novelty", "darling", "
 class Learning(Settings):
     """How the generator is reinforced on what was kept."""
 
-    rule: Rule = "imitation"
-    """imitation of what was newly kept; policy gradients: unlikely (accepted answers it finds unlikely earn more), grpo
-    (acceptance alone, the usual), count (what was found often earns less), novelty (what lies far from the archive
+    rule: Rule = "grpo"
+    """imitation of what was newly kept; policy gradients: grpo (acceptance alone), unlikely (accepted answers it finds
+    unlikely earn more), count (what was found often earns less), novelty (what lies far from the archive
     earns more), darling (what few of its siblings say earns more), maxrl (acceptance, hard questions weighted up);
     none."""
     learning_rate: float = Field(5e-4, gt=0)
