@@ -50,9 +50,9 @@ SAMPLERS: dict[str, list[Recipe]] = {
             ("EDT", "edt_theta", (0.1, 0.5), {}),
         )
     },
-    "p-less": [Recipe(temperature=t, p_less=True) for t in (1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 7)],
-    "entropy target": [Recipe(entropy_target=h, min_p=m) for h, m in product((0.8, 1.2, 1.6, 2, 2.5), (0.02, 0.05))],
-    "entropy target, no cut": [Recipe(entropy_target=h) for h in (0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.25, 2.5, 3)],
+    "p-less": [Recipe(temperature=t, p_less=True, heat_first=True) for t in (1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 7)],
+    "entropy target": [Recipe(entropy_target=h, min_p=m) for h, m in product((1.5, 2, 2.5, 3, 3.5), (0.02, 0.05))],
+    "entropy target, no cut": [Recipe(entropy_target=h) for h in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)],
 }
 ADAPTIVE = (
     PLAIN,
