@@ -117,7 +117,7 @@ class RecipeBandit:
             raise InputError("recipes is empty, but a bandit chooses among at least one; give some.")
         if not 0 < memory <= 1:
             raise InputError(f"memory is {memory}, but a share above 0 and up to 1 is needed.")
-        self.recipes = tuple(recipes)
+        self.recipes = tuple(dict.fromkeys(recipes))  # a twin would never be told anything, and be tried for ever
         self._kind = kind or _kind
         self._memory = memory
         self._counts: dict[str, np.ndarray] = {}

@@ -160,6 +160,16 @@ def test_choices_replay_from_the_same_history_and_random_numbers() -> None:
     assert one.yields() == other.yields() and one.tally() == other.tally()
 
 
+def test_a_recipe_given_twice_is_one_choice() -> None:
+    bandit, spark = RecipeBandit((PLAIN, EVEN, PLAIN)), REPRESENTATIVE
+    assert bandit.recipes == (PLAIN, EVEN)
+    for round in range(40):  # neither is ever kept; a twin that is told nothing would stay at one half
+        chosen = bandit.choose([spark] * 4, np.random.default_rng(round))
+        bandit.told([spark] * 4, chosen, [0] * 4, 4)
+    assert all(believed < 0.05 for _, believed, _ in bandit.yields()[next(iter(bandit.yields()))])
+    assert sum(drawn for _, _, drawn in bandit.tally()) == 40 * 16
+
+
 def test_kinds_of_sparks_are_learned_apart() -> None:
     bandit = RecipeBandit(ARMS)
     forward, backward = Spark(subject="a", relation="r"), Spark(object="b", relation="r")
