@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from hunch.agent.decoding import decoding
 from hunch.agent.perturbation import perturbed
 from hunch.agent.recipe import is_plain, shaped
-from hunch.agent.refraining import Refrain, further, place_of
+from hunch.agent.refraining import Place, Refrain, further, place_of
 from hunch.memory.errors import InputError
 from hunch.memory.records import Recipe
 
@@ -124,10 +124,11 @@ def _drawn(
     totals = torch.zeros(3, count, device=device)  # drawn-from log-probability, plain log-probability, entropy
     lengths = torch.zeros(count, dtype=torch.long, device=device)
     drawn: list[Tensor] = []
-    said = [
-        place_of(row[seen.bool()].tolist()[recipe.seed_prefix :])  # a random prefix is no part of the line
-        for row, seen, recipe in zip(prompts if refrain else (), mask, recipes, strict=False)
-    ]
+    said: list[Place] = []
+    if refrain is not None:
+        rows = [row[seen.bool()].tolist() for row, seen in zip(prompts, mask, strict=True)]
+        # a random prefix is no part of the line
+        said = [place_of(row[recipe.seed_prefix :]) for row, recipe in zip(rows, recipes, strict=True)]
     steps = decoding(model, prompts, mask, most, shared=shared)
     for step in range(most):
         logits = steps.go_on(drawn[-1]) if drawn else steps.begin()

@@ -20,6 +20,7 @@ from hunch.agent.generator import CausalGenerator
 from hunch.agent.protocols import Environment, Learner
 from hunch.agent.remembering import RememberingGrounder
 from hunch.agent.small import next_token_loss, small_model, small_tokenizer
+from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.budget import Budget
 from hunch.graphs.mind import Mind
 from hunch.graphs.running import stream
@@ -69,14 +70,6 @@ def pretrained(seed: int, *, steps: int = 600, batch: int = 128) -> Pretrained:
     return Pretrained(world, model, tokenizer, lines)
 
 
-class AnyIdea:
-    """Asks for anything at all."""
-
-    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        """Return the same question ``n`` times."""
-        return [Spark()] * n
-
-
 class Meaningless:
     """A world whose verdicts are dealt out at random: as many are confirmed as in the true one, but not the same."""
 
@@ -90,6 +83,29 @@ class Meaningless:
         return [outcomes[i] for i in self._rng.permutation(len(outcomes))]
 
 
+def mind_of(
+    base: Pretrained,
+    generator: CausalGenerator,
+    learner: Learner | None,
+    *,
+    seed: int,
+    samples: int,
+    environment: Environment | None = None,
+) -> Mind:
+    """Return the loop around a generator, asked for anything at all; the world decides unless another is given."""
+    knowledge = Knowledge.in_memory(base.world.known)
+    return Mind(
+        knowledge,
+        generator,
+        grounder=RememberingGrounder(knowledge),
+        sparker=OpenQuestions(knowledge, anything=1.0),
+        environment=environment or base.world,
+        learner=learner,
+        budget=Budget(samples=samples, sparks=1, width=WIDTH),
+        seed=seed,
+    )
+
+
 def discoveries(
     base: Pretrained,
     recipe: Recipe,
@@ -101,17 +117,7 @@ def discoveries(
 ) -> tuple[list[int], CausalGenerator]:
     """Run the loop; return how many coherent new ideas were found after each round, and the generator as it became."""
     generator = base.generator(recipe)
-    knowledge = Knowledge.in_memory(base.world.known)
-    mind = Mind(
-        knowledge,
-        generator,
-        grounder=RememberingGrounder(knowledge),
-        sparker=AnyIdea(),
-        environment=environment or base.world,
-        learner=learner(generator, base.lines),
-        budget=Budget(samples=samples, sparks=1, width=WIDTH),
-        seed=seed,
-    )
+    mind = mind_of(base, generator, learner(generator, base.lines), seed=seed, samples=samples, environment=environment)
     for _ in stream(mind):
         pass
     known, found, curve = set(base.world.known), set(), {}

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback
 
-from bench.siblings import HOT, SAMPLES, WIDTH, AnyIdea, Pretrained, pretrained
+from bench.siblings import HOT, SAMPLES, WIDTH, Pretrained, mind_of, pretrained
 from bench.trl_step import ANSWERS, QUESTIONS, SAID, asked, evenness, largest, speaker, trainer, trl_steps
 from hunch.agent.environments.siblings import IdeaForm
 from hunch.agent.forms import SentenceForm
@@ -41,7 +41,7 @@ from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning import losses, shaping
 from hunch.agent.learning.policy_gradient import PolicyGradient
 from hunch.agent.remembering import RememberingGrounder
-from hunch.graphs import Budget, Mind, stream
+from hunch.graphs import stream
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Recipe, Spark, Standing, Turn, Verdict
 
@@ -131,23 +131,14 @@ def found(base: Pretrained, seed: int, samples: int) -> dict[str, dict[str, floa
 
 def hunch_finds(base: Pretrained, seed: int, samples: int) -> Course:
     """Return hunch's course: hot, the policy gradient with its defaults but for the correction for heat."""
-    generator, knowledge = base.generator(HOT), Knowledge.in_memory(base.world.known)
-    mind = Mind(
-        knowledge,
-        generator,
-        grounder=RememberingGrounder(knowledge),
-        sparker=AnyIdea(),
-        environment=base.world,
-        learner=PolicyGradient(generator, base.lines, cap=0),
-        budget=Budget(samples=samples, sparks=1, width=WIDTH),
-        seed=seed,
-    )
+    generator = base.generator(HOT)
+    mind = mind_of(base, generator, PolicyGradient(generator, base.lines, cap=0), seed=seed, samples=samples)
     course, began = Course(), time.perf_counter()
     for event in stream(mind):
         course.found.append(event["kept"])
         course.seconds.append(time.perf_counter() - began)
         course.rewarded.append(event["acceptance"])
-    knowledge.ledger.close()
+    mind.knowledge.ledger.close()
     return course
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from hunch.agent.learning.training import OPTIMIZER
+from hunch.graphs.keeping import versions
 from hunch.memory.errors import InputError
 from hunch.memory.files import replaced_folder
-
-OPTIMIZER = "optimizer.safetensors"
 
 
 def adopt_into_run(run: Path, weights: Path) -> int:
@@ -62,13 +61,13 @@ def adopt_into_run(run: Path, weights: Path) -> int:
 
 def _last(run: Path) -> Path:
     """Return the folder of the last weights that a run wrote whole."""
-    whole = [folder for folder in (run / "weights").glob("after-round-*") if re.fullmatch(r".*-\d+", folder.name)]
+    whole = versions(run / "weights")
     if not whole:
         raise InputError(
             f"{run} holds no weights/after-round-*, but weights take the place of those that a run learned; "
             "give the folder of a run with a learner that has ended a round."
         )
-    return max(whole)
+    return whole[-1]
 
 
 def _is_weights(file: Path) -> bool:

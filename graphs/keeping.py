@@ -33,10 +33,8 @@ def verified(environment: Environment, turn: Turn) -> list[Outcome]:
     Raises:
         HunchError: if there is not one outcome for each hypothesis.
     """
-    width = len(turn.hypotheses) // max(len(turn.sparks), 1)
-    asked = [spark for spark in turn.sparks for _ in range(width)]
     try:
-        outcomes = list(environment.verify(asked, turn.hypotheses))
+        outcomes = list(environment.verify(turn.asked, turn.hypotheses))
     except GraphBubbleUp:  # how LangGraph pauses a graph to ask a person
         raise
     except Exception as error:  # the boundary: a user's verifier may raise anything
@@ -103,6 +101,11 @@ def weights_folder(root: Path, round: int) -> Path:
     return root / f"after-round-{round:06d}"
 
 
+def versions(weights: Path) -> list[Path]:
+    """Return the folders of weights that were written whole, the last learned last."""
+    return sorted(folder for folder in weights.glob("after-round-*") if re.fullmatch(r"after-round-\d+", folder.name))
+
+
 def weights_after(turn: Turn, round: int, mind: Mind) -> dict[str, float]:
     """Learn from a round, or load what was learned when the round was interrupted after it; return the figures."""
     if mind.learner is None:
@@ -125,9 +128,7 @@ def weights_after(turn: Turn, round: int, mind: Mind) -> dict[str, float]:
 
 def _prune(weights: Path) -> None:
     """Remove all but the last versions, and what an interrupted writer left."""
-    versions = sorted(weights.glob("after-round-*"))
-    whole = [folder for folder in versions if re.fullmatch(r"after-round-\d+", folder.name)]
-    for folder in set(versions) - set(whole[-KEPT_VERSIONS:]):
+    for folder in set(weights.glob("after-round-*")) - set(versions(weights)[-KEPT_VERSIONS:]):
         shutil.rmtree(folder)
 
 

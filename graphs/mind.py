@@ -143,7 +143,8 @@ class Mind:
         """Let the grounder absorb, round by round as it first did, what was kept before, if it has not done so."""
         if before_round <= self._absorbed:
             return
-        drawn = [draw for draw in self.archive.draws() if self._absorbed <= draw.round < before_round]
+        remembered = self.archive.draws() if self.refrain or self.recipes else []
+        drawn = [draw for draw in remembered if self._absorbed <= draw.round < before_round]
         for round, draws in groupby(drawn, key=lambda draw: draw.round):
             self._learn_from(round, list(draws))
         past = [experience for experience in self.archive.before(before_round) if experience.round >= self._absorbed]

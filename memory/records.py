@@ -324,3 +324,9 @@ class Turn(Record):
     verdicts: tuple[Verdict, ...] = ()
     started: FiniteFloat = 0.0
     """When it began, in seconds since 1970."""
+
+    @property
+    def asked(self) -> list[Spark]:
+        """The question that each hypothesis answers; as many answer one as another."""
+        width = len(self.hypotheses) // max(len(self.sparks), 1)
+        return [spark for spark in self.sparks for _ in range(width)]

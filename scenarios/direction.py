@@ -11,18 +11,18 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from hunch.agent.directions import FEWEST, Direction, between_models, find
-from hunch.agent.forms import Form, SentenceForm, form_for
+from hunch.agent.forms import Form
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
+from hunch.graphs.keeping import versions
 from hunch.memory.errors import InputError
 from hunch.memory.experience import Archive
-from hunch.memory.files import replace_file
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.reading import read_facts
 from hunch.memory.records import Draw, Fact, Standing
-from hunch.scenarios.options import Parser
-from hunch.scenarios.parts import MARKS
+from hunch.scenarios.options import Parser, check_writable, count, share, write
+from hunch.scenarios.parts import form_of
 from hunch.scenarios.sweeping import KINDS, STRENGTHS, sweep, tell_sweep
 from hunch.views.progress import plain
 
@@ -117,9 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         help="in units of a state's norm, radians for rotate, the share taken out for ablate "
         f"(default {' '.join(f'{s:g}' for s in STRENGTHS)}); 0, the plain model, is always there",
     )  # fmt: skip
-    sweep.add_argument("--samples", type=_count, default=200, metavar="N", help="hypotheses for each row (default 200)")
+    sweep.add_argument("--samples", type=count, default=200, metavar="N", help="hypotheses for each row (default 200)")
     sweep.add_argument("--temperature", type=_positive, default=1.0, metavar="T", help="of all rows (default 1)")
-    sweep.add_argument("--alpha", type=_share, default=0.2, metavar="A", help="as in `hunch fire` (default 0.2)")
+    sweep.add_argument("--alpha", type=share, default=0.2, metavar="A", help="as in `hunch fire` (default 0.2)")
     sweep.add_argument("--seed", type=_whole, default=0, metavar="S", help="of everything random (default 0)")
     sweep.add_argument("--json", type=Path, metavar="OUT", help="write all figures as JSON, too")
     return parser
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _find(given: argparse.Namespace) -> int:
     source = _source(given)
-    _writable("--out", given.out)
+    check_writable("--out", given.out)
     if source == "models":
         tuned, base = (CausalGenerator.from_pretrained(path) for path in (given.model, given.base))
         texts = _texts("--texts", given.texts, given.model)
@@ -181,23 +181,23 @@ def _of_run(run: Path, model: str | None, negative: Path | None) -> tuple[str, l
     if not file.is_file():
         raise InputError(f"--run is {run}, but there is no memory.sqlite in it; give a folder that `hunch run` wrote.")
     if model is None:
-        learned = sorted(folder for folder in (run / "weights").glob("after-round-*") if folder.name[-1].isdigit())
+        learned = versions(run / "weights")
         if not learned or not (learned[-1] / "config.json").exists():
             raise InputError(f"--run is {run}, but it has learned no weights of its own; give --model, too.")
         model = str(learned[-1])
     with Ledger(file, read_only=True) as ledger:
         draws = Archive(ledger).draws()
-        form = _form(model, Knowledge(ledger).observed())
+        form = form_of(model, Knowledge(ledger).observed())
     kept = {draw.key: draw for draw in draws if draw.kept}
     known = {draw.key: draw for draw in draws if draw.standing is Standing.RECALL and draw.key not in kept}
     positive = _lines(form, kept.values())
     recalled = _lines(form, known.values()) if negative is None else _texts("--negative", negative, model)
-    for count, what, remedy in (
+    for there, what, remedy in (
         (len(positive), "kept", "let it go on"),
         (len(recalled), "recalled", "run it with --no-generating.fresh, or give --negative"),
     ):
-        if count < FEWEST:
-            raise InputError(f"{run} {what} {count} different texts, but at least {FEWEST} are needed; {remedy}.")
+        if there < FEWEST:
+            raise InputError(f"{run} {what} {there} different texts, but at least {FEWEST} are needed; {remedy}.")
     return model, positive, recalled
 
 
@@ -210,18 +210,13 @@ def _texts(option: str, path: Path, model: str) -> list[str]:
     """Return the texts of a file."""
     if path.suffix.lower() in TABLES:
         facts = read_facts(path).facts
-        return _lines(_form(model, facts), facts)
+        return _lines(form_of(model, facts), facts)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be read ({error})"
         raise InputError(f"{option} is {path}, but {why}; give a file with one text a line.") from error
     return [line for line in lines if line.strip()]
-
-
-def _form(model: str, facts: Sequence[Fact]) -> Form:
-    """Return the form that a model speaks: our own have learned their store's, others speak sentences."""
-    return form_for(facts) if any((Path(model) / mark).exists() for mark in MARKS) else SentenceForm()
 
 
 # Show
@@ -248,9 +243,9 @@ def _tell(path: Path, direction: Direction) -> None:
 
 def _sweep(given: argparse.Namespace) -> int:
     direction = Direction.load(given.file)
-    _writable("--json", given.json)
+    check_writable("--json", given.json)
     reading = read_facts(given.facts, labels=given.labels)
-    generator = CausalGenerator.from_pretrained(given.model, _form(given.model, reading.facts))
+    generator = CausalGenerator.from_pretrained(given.model, form_of(given.model, reading.facts))
     layers = int(generator.model.config.get_text_config().num_hidden_layers)
     width = int(generator.model.config.get_text_config().hidden_size)
     if direction.provenance.layer >= layers or len(direction.vector) != width:
@@ -278,23 +273,11 @@ def _sweep(given: argparse.Namespace) -> int:
             **{name: getattr(given, name) for name in ("samples", "temperature", "alpha", "seed")},
             "rows": [row.model_dump() for row in rows],
         }
-        try:
-            replace_file(given.json, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
-        except OSError as error:
-            raise InputError(
-                f"--json is {given.json}, but it cannot be written ({error.strerror}); name another."
-            ) from error
+        write("--json", given.json, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return 0
 
 
 # Options
-
-
-def _writable(option: str, path: Path | None) -> None:
-    """Refuse a path that cannot be written before anything is computed."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        rule = "that is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise InputError(f"{option} is {path}, but {rule}; name a file in a folder that is there.")
 
 
 def _number(text: str) -> float:
@@ -313,19 +296,7 @@ def _positive(text: str) -> float:
     return _number(text)
 
 
-def _share(text: str) -> float:
-    if not 0 < _number(text) < 1:
-        raise argparse.ArgumentTypeError(f"it is {text!r}, but a number between 0 and 1 is needed")
-    return _number(text)
-
-
 def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"it is {text!r}, but a whole number is needed")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if _whole(text) < 1:
-        raise argparse.ArgumentTypeError(f"it is {text!r}, but a whole number of at least 1 is needed")
     return int(text)

@@ -19,7 +19,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact
-from hunch.scenarios.options import Parser
+from hunch.scenarios.options import Parser, count
 from hunch.views.progress import plain
 
 
@@ -47,10 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("--skip-bad", action="store_true", help="leave bad lines out instead of refusing the file")
     show = tasks.add_parser("show", help="list what a store holds", allow_abbrev=False)
     show.add_argument("--concept", help="only facts that touch this concept, given by name or alias")
-    show.add_argument("--limit", type=_count, default=20, help="show this many facts at most (default 20)")
+    show.add_argument("--limit", type=count, default=20, help="show this many facts at most (default 20)")
     search = tasks.add_parser("search", help="list the facts nearest to a text", allow_abbrev=False)
     search.add_argument("query", metavar="QUERY", help="any text")
-    search.add_argument("-k", type=_count, default=10, help="how many facts (default 10)")
+    search.add_argument("-k", type=count, default=10, help="how many facts (default 10)")
     for task in (bring, show, search):
         task.add_argument("--store", type=Path, required=True, help="the store's SQLite file")
     return parser
@@ -138,10 +138,3 @@ def _resolved(knowledge: Knowledge, concept: str) -> str:
 def _line(fact: Fact) -> str:
     source = ", ".join(part for part in (fact.source, fact.date) if part)
     return plain(f"{fact.text}  [{source}]" if source else fact.text)
-
-
-def _count(text: str) -> int:
-    """Read a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"it is {text!r}, but a whole number of at least 1 is needed")
-    return int(text)

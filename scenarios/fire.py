@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import math
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +17,10 @@ from hunch.agent.reading import Claim, Part, Reader
 from hunch.agent.wording import plain_name
 from hunch.memory.calibration import discoveries
 from hunch.memory.errors import InputError
-from hunch.memory.files import replace_file
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact, Firing, Grounding, Hypothesis, Record, Standing, Triple
-from hunch.scenarios.options import Parser
+from hunch.scenarios.options import Parser, check_writable, share, write
 from hunch.views.picture import firing_picture
 from hunch.views.progress import plain
 from hunch.views.telling import ClaimTold, PartTold, Told, told
@@ -69,7 +67,7 @@ def main(words: Sequence[str]) -> int:
     given = _parser().parse_args(list(words))
     texts = _hypotheses(given.hypotheses)
     for option, path in (("--svg", given.svg), ("--json", given.json)):
-        _writable(option, path)
+        check_writable(option, path)
     reading = _facts(given.facts, given.labels, given.concepts)
     labelled = [_triples(path, given.labels) for path in given.calibrate or ()]
     if sys.stderr.isatty():
@@ -89,7 +87,7 @@ def main(words: Sequence[str]) -> int:
         _tell_passing(several, given.alpha)
     if given.json:
         body = [one.model_dump(mode="json", exclude={"claims": {"__all__": {"links"}}}) for one in several]
-        _write("--json", given.json, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+        write("--json", given.json, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     if given.svg:
         _draw(given.svg, several)
     return 0
@@ -151,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--alpha",
-        type=_share,
+        type=share,
         default=0.2,
         metavar="A",
         help="share of meaningless claims that may pass as insights (default 0.2, as in the scenarios)",
@@ -161,17 +159,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all that is told, and more, as JSON")
     return parser
-
-
-def _share(text: str) -> float:
-    """Read a number between 0 and 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"it is {text!r}, but a number between 0 and 1 is needed")
-    return value
 
 
 # What is given
@@ -350,25 +337,7 @@ def _draw(path: Path, several: Sequence[Told]) -> None:
         )
         where = path if len(several) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         if svg:
-            _write("--svg", where, svg + "\n")
+            write("--svg", where, svg + "\n")
             print(f"picture: {where}")
         else:
             print(f"no picture of {plain(one.hypothesis)!r}: nothing fired that has a route.")
-
-
-def _writable(option: str, path: Path | None) -> None:
-    """Refuse a path that cannot be written before anything is computed.
-
-    Raises:
-        InputError: if it is a folder, or lies in none.
-    """
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        rule = "that is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise InputError(f"{option} is {path}, but {rule}; name a file in a folder that is there.")
-
-
-def _write(option: str, path: Path, text: str) -> None:
-    try:
-        replace_file(path, text.encode())
-    except OSError as error:
-        raise InputError(f"{option} is {path}, but it cannot be written ({error.strerror}); name another.") from error

@@ -1,4 +1,4 @@
-"""The options of a scenario as a person sees them: their names, and the page that ``--help`` prints.
+"""Options as a person sees them: how their words are read, their names, and the page that ``--help`` prints.
 
 Everything on that page stands in the code already: the scenario's module docstring, its ``Config``'s types, defaults
 and field docstrings.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 import shutil
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hunch.memory.errors import InputError
+from hunch.memory.files import replace_file
 
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _NOUNS = {int: "whole number", float: "number", str: "text", Path: "path", bool: "yes or no", type(None): "none"}
@@ -36,6 +38,47 @@ class Parser(argparse.ArgumentParser):
             InputError: always.
         """
         raise InputError(f"{message}; see `{self.prog} --help`.")
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"it is {text!r}, but a number between 0 and 1 is needed")
+    return value
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it is {text!r}, but a whole number of at least 1 is needed")
+    return int(text)
+
+
+def check_writable(option: str, path: Path | None) -> None:
+    """Refuse a path that cannot be written before anything is computed.
+
+    Raises:
+        InputError: if it is a folder, or lies in none.
+    """
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        rule = "that is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise InputError(f"{option} is {path}, but {rule}; name a file in a folder that is there.")
+
+
+def write(option: str, path: Path, text: str) -> None:
+    """Write what an option asked for, whole or not at all.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    try:
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise InputError(f"{option} is {path}, but it cannot be written ({error.strerror}); name another.") from error
 
 
 def options(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -201,7 +201,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
 def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Callable[[str], None]) -> CausalGenerator:
     config = kit.config
     if config.generating.model is not None:
-        return CausalGenerator.from_pretrained(config.generating.model, _form_of(config.generating.model, facts))
+        return CausalGenerator.from_pretrained(config.generating.model, form_of(config.generating.model, facts))
 
     @cache
     def measure() -> Creativity:
@@ -229,6 +229,6 @@ MARKS = ("trained.json", "version.json")
 """Files that only our own generators have: one embedded, and one that a run has reinforced."""
 
 
-def _form_of(model: str, facts: Sequence[Fact]) -> Form:
+def form_of(model: str, facts: Sequence[Fact]) -> Form:
     """Return the form that a model speaks: an embedded generator has learned its store's, others speak sentences."""
     return form_for(list(facts)) if any((Path(model) / mark).exists() for mark in MARKS) else SentenceForm()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -25,7 +26,7 @@ from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Experience, Fact, Standing
 from hunch.scenarios.discoveries import Discovery, sought
 from hunch.scenarios.parts import CONTROLS, FULL
-from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, keys_of, result_of
+from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, events_of, keys_of, result_of
 from hunch.views.progress import plain
 from hunch.views.report import (
     ArmSummary,
@@ -117,7 +118,8 @@ def write(
     drawn = [
         firing for several in (*(row.paths for row in rows[:SHOWN]), *(row.fired for row in told)) for firing in several
     ]
-    updates = _updates(run, main.insights)
+    events = events_of(arm_folder(run, main.name))
+    updates = _updates(events, main.insights)
     described = {arm.name: arm for arm in (*CONTROLS, FULL)}
     report = Report(
         title=title,
@@ -143,7 +145,7 @@ def write(
             for result in results
         ),
         by_entropy=_by_entropy(draws),
-        recipes=_recipes(run),
+        recipes=_recipes(events),
         updates=tuple(updates[i] for i in np.unique(np.linspace(0, len(updates) - 1, UPDATES).astype(int)))
         if updates
         else (),
@@ -191,9 +193,9 @@ def _figures(result: ArmResult) -> dict[str, object]:
 
 def _by_entropy(draws: Sequence[Draw], bins: int = 10) -> tuple[tuple[float, float, float, float], ...]:
     """Return mean entropy and the shares of recall, insight and hallucination of equal groups, by rising entropy."""
-    if len(draws) < 10 * bins or draws[0].entropy_nats == draws[-1].entropy_nats:
-        return ()
     ordered = sorted(draws, key=lambda draw: draw.entropy_nats)
+    if len(draws) < 10 * bins or ordered[0].entropy_nats == ordered[-1].entropy_nats:
+        return ()
     rows = []
     for some in np.array_split(np.arange(len(ordered)), bins):
         group = [ordered[i] for i in some]
@@ -205,15 +207,13 @@ def _by_entropy(draws: Sequence[Draw], bins: int = 10) -> tuple[tuple[float, flo
     return tuple(rows)
 
 
-def _recipes(run: Path) -> tuple[RecipeRow, ...]:
+def _recipes(events: Sequence[dict[str, Any]]) -> tuple[RecipeRow, ...]:
     """Return what each recipe brought, as the last round of a run told it."""
-    log = run / "events.jsonl"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    told = json.loads(lines[-1]).get("recipes", ()) if lines else ()
+    told = events[-1].get("recipes", ()) if events else ()
     return tuple(RecipeRow(recipe=recipe, kept=kept, drawn=drawn) for recipe, kept, drawn in told)
 
 
-def _updates(run: Path, insights: Sequence[Experience]) -> list[UpdateRow]:
+def _updates(events: Sequence[dict[str, Any]], insights: Sequence[Experience]) -> list[UpdateRow]:
     """Return every change of the full loop's weights, from its log of rounds and what was kept, strongest first."""
     kept: dict[int, list[str]] = {}
     with_version: dict[int, int] = {}
@@ -221,10 +221,8 @@ def _updates(run: Path, insights: Sequence[Experience]) -> list[UpdateRow]:
         kept.setdefault(insight.round, []).append(insight.hypothesis.text)
         version = insight.hypothesis.weights_version
         with_version[version] = with_version.get(version, 0) + 1
-    log = run / "events.jsonl"
     rows, before = [], 0
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
-        event = json.loads(line)
+    for event in events:
         version = event.get("weights_version", before)
         if version > before:
             said = kept.get(event["round"], [])

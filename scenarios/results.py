@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,7 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
     with Ledger(folder / "memory.sqlite", read_only=True) as ledger:
         archive = Archive(ledger)
         draws, insights = archive.draws(), archive.ranked()
+    events = events_of(folder)
     first: dict[str, bool] = {}
     for draw in draws:
         first.setdefault(draw.key, draw.standing is not Standing.RECALL and draw.strength > UNREADABLE)
@@ -114,7 +116,7 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
         curve=_curve(kept),
         true_curve=None if true is None else _curve(true),
         insights=tuple(insights),
-        seconds=_seconds(folder / "events.jsonl"),
+        seconds=float(events[-1]["seconds"]) if events else 0.0,
         memorised=float(np.mean([draw.standing is Standing.RECALL for draw in draws])) if draws else 0.0,
         entropy_nats=float(np.mean([draw.entropy_nats for draw in draws])) if draws else 0.0,
     )
@@ -127,6 +129,7 @@ def _curve(marks: np.ndarray, points: int = 200) -> tuple[list[int], list[int]]:
     return at.tolist(), total[at].tolist()
 
 
-def _seconds(events: Path) -> float:
-    lines = events.read_text().splitlines() if events.exists() else []
-    return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
+def events_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the figures of each round that an arm logged, in order."""
+    log = folder / "events.jsonl"
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []

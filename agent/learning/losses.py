@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from hunch.memory.links import Floats, Ints
+
 Advantage = Callable[[Floats, Ints], Floats]
 """Turns rewards (N,) and groups (N,) into advantages (N,); all zero where a group's rewards are equal."""
 

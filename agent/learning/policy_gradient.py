@@ -25,10 +25,11 @@ from transformers import PreTrainedModel
 from hunch.agent.decoding import last
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning import losses, shaping
-from hunch.agent.learning.losses import Advantage, Floats
+from hunch.agent.learning.losses import Advantage
 from hunch.agent.learning.rehearsal import Rehearsal
 from hunch.agent.learning.shaping import Factor, Rollouts
 from hunch.agent.learning.training import Trainer, pieces
+from hunch.memory.links import Floats
 from hunch.memory.records import Experience, Turn
 
 
@@ -113,9 +114,8 @@ class PolicyGradient:
         if not len(used):
             return figures
         self._generator.version += 1
-        width = len(turn.hypotheses) // len(turn.sparks)
         prompts = self._generator.prompts_of(
-            [spark for spark in turn.sparks for _ in range(width)],
+            turn.asked,
             [said.recipe for said in turn.hypotheses],
             [said.seed for said in turn.hypotheses],
         )
@@ -227,14 +227,13 @@ class PolicyGradient:
         for key in keys:
             visits.append(self._visits[key])
             self._visits[key] += key in worth
-        width = len(turn.hypotheses) // max(len(turn.sparks), 1)
         questions = {spark.id: number for number, spark in enumerate(turn.sparks)}
         return Rollouts(
             texts=[said.text for said in turn.hypotheses],
             keys=keys,
             reward=np.array([worth.get(key, 0.0) for key in keys], dtype=float),
             logprob=np.array([said.model_logprob / max(len(said.token_ids), 1) for said in turn.hypotheses]),
-            group=np.repeat([questions[spark.id] for spark in turn.sparks], width).astype(np.int64),
+            group=np.array([questions[spark.id] for spark in turn.asked], dtype=np.int64),
             visits=np.array(visits, dtype=np.int64),
             archive=[experience.hypothesis.text for experience in archive],
         )

@@ -20,6 +20,8 @@ from transformers.activations import NewGELUActivation
 from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
 
+OPTIMIZER = "optimizer.safetensors"
+"""The file of an optimiser's state, beside the weights."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -83,7 +85,7 @@ class Trainer:
         self.generator.tokenizer.save_pretrained(folder)
         entries = self._optimizer.state_dict()["state"]
         tensors = {f"{i}.{name}": value for i, entry in entries.items() for name, value in entry.items()}
-        save_file(tensors, folder / "optimizer.safetensors")
+        save_file(tensors, folder / OPTIMIZER)
         (folder / "version.json").write_text(json.dumps({"version": self.generator.version, **state}))
 
     def load(self, folder: Path) -> dict[str, Any]:
@@ -92,12 +94,12 @@ class Trainer:
         Raises:
             InputError: if it is another model's, or was not written by ``save``.
         """
-        for name in ("optimizer.safetensors", "version.json"):
+        for name in (OPTIMIZER, "version.json"):
             if not (folder / name).is_file():
                 raise InputError(f"{folder} holds no {name}, but a learner goes on from it; give what it was saved to.")
         load_weights(self.generator, folder)
         entries: dict[int, dict[str, Tensor]] = {}
-        for name, value in load_file(folder / "optimizer.safetensors").items():
+        for name, value in load_file(folder / OPTIMIZER).items():
             number, field = name.split(".", 1)
             entries.setdefault(int(number), {})[field] = value
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": entries})
