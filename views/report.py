@@ -257,6 +257,7 @@ def render(report: Report) -> str:
         lost=[row for row in report.discoveries if row not in sought],
         found=sum(row.found for row in report.discoveries),
         with_truths=any(arm.true_kept is not None for arm in report.arms),
+        with_loss=any(row.loss is not None for row in report.updates),
         pictures=[Markup(picture) for picture in pictures],
         kept_figure=_curves(report.curves, "distinct hypotheses kept"),
         true_figure=_curves(report.true_curves, "distinct true hypotheses"),
