@@ -95,7 +95,8 @@ def measure(
 
         if "sibling" in tasks:
             drawn = samples or siblings.SAMPLES
-            figures["sibling"] = each(_sibling, arms, seeds, drawn) | {"oracle": siblings.Siblings().oracle(drawn)}
+            told = [arm for arm in arms if arm != "fresh"]  # an idea's last word follows from the others: as hot
+            figures["sibling"] = each(_sibling, told, seeds, drawn) | {"oracle": siblings.Siblings().oracle(drawn)}
             _say("sibling")
         if "discover" in tasks:
             drawn = samples or SAMPLES["discover"]
