@@ -4,9 +4,9 @@
     hunch run discover --facts train.txt --truths test.txt --labels names.txt --arms
 
 Runs the loop over any file of facts. With hidden truths (facts that are kept from the store, the generator and the
-null) it reports how many distinct ones were found, with what precision, and the discovery curve of each arm. Expect two
-to five minutes for ten thousand samples over thirty thousand facts on two cores; the generator's training is most of
-it, and is kept for next time.
+null) it reports how many distinct ones were found, with what precision, and the discovery curve of each arm. Expect
+nine minutes for ten thousand samples over thirty thousand facts on two cores the first time: seven and a half are the
+generator's training, which is kept for next time.
 """
 
 from __future__ import annotations
