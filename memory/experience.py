@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import Draw, Experience
+from hunch.memory.records import Draw, Experience, Retraction
+from hunch.memory.truth import blast_radius, forget_rounds, rests_on, retract, undo
 
 
 class DiscoveryCurve(NamedTuple):
@@ -47,7 +48,7 @@ class Archive:
             return self.keep(experiences)
 
     def all(self) -> list[Experience]:
-        """Return all experience by (round, slot)."""
+        """Return all experience that holds, by (round, slot)."""
         return self._ledger.experiences()
 
     def before(self, round: int) -> list[Experience]:
@@ -64,22 +65,71 @@ class Archive:
 
     def rounds(self) -> int:
         """Return the number of rounds that have drawn anything: one more than the last round's number."""
-        return max((draw.round for draw in self.draws()), default=-1) + 1
+        return self._ledger.round_count()
 
     def count(self) -> int:
         """Return how many experiences were kept."""
         return self._ledger.experience_count()
 
+    # Where it came from, and what becomes of it
+
     def why(self, id: str) -> Experience:
-        """Return an experience by its id, with its grounding, outcome, verdict and justifications.
+        """Return an experience by its id, with its grounding, outcome, verdict, recipe and what fired for it.
 
         Raises:
             KeyError: if nothing was kept under this id.
         """
-        found = self._ledger.experiences(id=id)
+        found = self._ledger.rows("SELECT body FROM experience WHERE id = ?", (id,))
         if not found:
             raise KeyError(f"{id!r} is no kept experience; ids come from `Experience.id`, see `Archive.all()`.")
-        return found[0]
+        return Experience.model_validate_json(found[0][0])
+
+    def lineage(self, id: str) -> list[tuple[int, Experience]]:
+        """Return the experiences that one rests on or was built on, nearest first, with the steps that lead there.
+
+        Raises:
+            KeyError: if nothing was kept under this id.
+        """
+        self.why(id)
+        steps, level = {id: 0}, {id}
+        while level:
+            earlier = {parent for parents in rests_on(self._ledger, level).values() for parent in parents}
+            level = earlier - steps.keys()
+            steps |= dict.fromkeys(sorted(level), max(steps.values()) + 1)
+        kept = {experience.id: experience for experience in self._ledger.experiences(retracted=True)}
+        return [(step, kept[one]) for one, step in steps.items() if step and one in kept]
+
+    def as_of(self, round: int) -> list[Experience]:
+        """Return the experience that held when ``round`` began, by (round, slot), whatever was retracted since."""
+        with self._ledger.copy() as then:
+            forget_rounds(then, round)
+            return then.experiences()
+
+    def blast_radius(self, id: str) -> list[Experience]:
+        """Return the experiences that would fall if a fact or an experience were retracted, itself included."""
+        return [self.why(one) for one in blast_radius(self._ledger, [id])]
+
+    def retract(self, ids: Sequence[str], reason: str, *, round: int | None = None) -> list[Experience]:
+        """Take back facts or experiences, and all that rests on nothing else; return the experiences that fell.
+
+        Raises:
+            InputError: if an id is neither a fact's nor an experience's.
+        """
+        _, change = retract(self._ledger, ids, reason, self.rounds() if round is None else round)
+        return [self.why(id) for id in change.fell]
+
+    def undo(self, number: int) -> list[Experience]:
+        """Undo a retraction and return the experiences that hold again.
+
+        Raises:
+            InputError: if there is no such retraction.
+        """
+        return [self.why(id) for id in undo(self._ledger, number, self.rounds()).rose]
+
+    def retractions(self) -> list[Retraction]:
+        """Return what was taken back by itself, in order, undone or not."""
+        rows = self._ledger.rows("SELECT * FROM retractions ORDER BY number")
+        return [Retraction(number=n, target=t, reason=r, round=at, undone=u) for n, t, r, at, u in rows]
 
     def discovery_curve(self) -> DiscoveryCurve:
         """Return the discovery curve over all samples; a claim kept twice counts once."""

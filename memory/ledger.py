@@ -4,10 +4,13 @@ Everything else (vectors, links, reports) is derived from it and can be rebuilt.
 ``synchronous=FULL``: what was committed survives a killed process and a power cut. Transactions begin ``IMMEDIATE``,
 because a deferred one that reads before it writes fails at once when another writer was faster.
 
+One process writes to a file at a time: a second is refused at once, by a lock beside the file. Within a process all
+writers of a file take turns, so that no two connections ever write and check-point at one instant, which may lose
+what was committed before SQLite 3.51.3. Readers open the file read-only, beside a writer too, and ``reading`` shows
+them one state of it for as long as they like.
+
 Every change of facts or concepts gets the next *position*. Reading the changes since a position brings a reader up to
 date, removals included: a removed fact stays as a tombstone. Writing the same thing twice changes nothing.
-
-Left out: an exclusive lock per file. Two writing processes take turns; each sees the other's facts at its next read.
 """
 
 from __future__ import annotations
@@ -19,44 +22,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
-from urllib.parse import quote
+from typing import Any, NamedTuple, Self
+from weakref import WeakValueDictionary
+
+from filelock import FileLock
 
 from hunch.memory.errors import HunchError, InputError
-from hunch.memory.records import Concept, Draw, Experience, Fact, folded
+from hunch.memory.opening import claimed, migrate, opened
+from hunch.memory.records import Concept, Draw, Experience, Fact, digest, folded
 from hunch.memory.rows import draw_of_row, draw_row, fact_of_row, fact_row
+from hunch.memory.schema import MIGRATIONS
 
-BUSY_SECONDS = 5
-"""How long a transaction waits for another program's to end."""
-APPLICATION_ID = 0x48554E43
-"""Written into the file's header ("HUNC"): tells a ledger from any other SQLite database."""
+DATABASE_ERROR = sqlite3.Error
+"""What SQLite raises, for those who must not import it."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-        "INSERT INTO meta VALUES ('position', 0)",
-        "CREATE TABLE concepts (name TEXT PRIMARY KEY, display TEXT NOT NULL, type TEXT NOT NULL,"
-        " position INTEGER NOT NULL) WITHOUT ROWID",
-        "CREATE INDEX concepts_by_position ON concepts (position)",
-        "CREATE TABLE aliases (alias TEXT PRIMARY KEY, display TEXT NOT NULL,"
-        " concept TEXT NOT NULL REFERENCES concepts (name)) WITHOUT ROWID",
-        "CREATE INDEX aliases_by_concept ON aliases (concept)",
-        "CREATE TABLE facts (id TEXT PRIMARY KEY, position INTEGER NOT NULL, removed INTEGER NOT NULL DEFAULT 0,"
-        " text TEXT NOT NULL, subject TEXT, relation TEXT, object TEXT, concepts TEXT NOT NULL, source TEXT NOT NULL,"
-        " date TEXT, weight REAL NOT NULL, experience_id TEXT) WITHOUT ROWID",
-        "CREATE INDEX facts_by_position ON facts (position)",
-        "CREATE TABLE experience (id TEXT PRIMARY KEY, round INTEGER NOT NULL, slot INTEGER NOT NULL,"
-        " body TEXT NOT NULL, UNIQUE (round, slot)) WITHOUT ROWID",
-        "CREATE TABLE justifications (experience_id TEXT NOT NULL REFERENCES experience (id), fact_id TEXT NOT NULL,"
-        " PRIMARY KEY (experience_id, fact_id)) WITHOUT ROWID",
-        "CREATE INDEX justifications_by_fact ON justifications (fact_id)",
-        "CREATE TABLE draws (round INTEGER NOT NULL, slot INTEGER NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL,"
-        " subject TEXT, relation TEXT, object TEXT, standing TEXT NOT NULL, strength REAL NOT NULL,"
-        " p_value REAL NOT NULL, status TEXT NOT NULL, kept INTEGER NOT NULL, reason TEXT NOT NULL,"
-        " model_logprob REAL NOT NULL, entropy_nats REAL NOT NULL, PRIMARY KEY (round, slot)) WITHOUT ROWID",
-    ),
-)
-"""Migration ``i`` takes a file from version ``i`` to ``i + 1``. Never edited once released, only appended to."""
+_TURNS: WeakValueDictionary[str, Any] = WeakValueDictionary()  # path -> the lock of all that write there
 
 
 class Changes(NamedTuple):
@@ -79,15 +59,25 @@ class Ledger:
         """Open ``path``, making and migrating it when needed; ``None`` keeps everything in memory.
 
         Raises:
-            InputError: if the path is a directory, cannot be read, is no ledger, or comes from a newer hunch.
+            InputError: if the path is a directory, cannot be read, is no ledger, comes from a newer hunch, or another
+                process writes to it.
         """
         self.path = path
         self.read_only = read_only
         self.rollbacks = 0
         """Transactions undone so far: a reader that read inside one must start again."""
-        self._lock = threading.RLock()
         self._depth = 0
-        self._connection = _opened(path, read_only)
+        self._claim: FileLock | None = None
+        if path is None or read_only:
+            self._lock: Any = threading.RLock()
+        else:
+            self._claim = claimed(path)
+            self._lock = _TURNS.setdefault(str(path.absolute()), threading.RLock())
+        try:
+            self._connection = opened(path, read_only=read_only)
+        except InputError:
+            self._release()
+            raise
         try:
             if not read_only:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -95,12 +85,12 @@ class Ledger:
                 self._connection.execute("PRAGMA foreign_keys = ON")
             migrate(self._connection, MIGRATIONS, read_only=read_only, name=str(path))
         except sqlite3.Error as error:
-            self._connection.close()
+            self.close()
             raise InputError(
                 f"{path} cannot be used as a ledger ({error}); give a ledger file or a new name."
             ) from error
         except InputError:
-            self._connection.close()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -116,6 +106,12 @@ class Ledger:
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         self._connection.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -124,7 +120,7 @@ class Ledger:
         A transaction inside another joins it, so that several stores can commit as one.
 
         Raises:
-            HunchError: if another program holds the file for longer than ``BUSY_SECONDS``.
+            HunchError: if the disk is full, or the file is damaged or held by another program.
             InputError: if the ledger was opened read-only or a text cannot be stored as UTF-8.
         """
         with self._lock:
@@ -133,15 +129,9 @@ class Ledger:
                 return
             if self.read_only:
                 raise InputError(f"{self.path} was opened read-only; open it without `read_only` to write.")
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise HunchError(
-                    f"{self.path} could not be locked within {BUSY_SECONDS} s ({error}); stop the other program that "
-                    "writes to it, or wait for it."
-                ) from error
             self._depth = 1
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
             except UnicodeEncodeError as error:
@@ -149,6 +139,9 @@ class Ledger:
                 raise InputError(
                     f"a text holds {error.object[error.start]!r}, which is not UTF-8; remove it."
                 ) from error
+            except sqlite3.Error as error:
+                self._undo()
+                raise self._failed("written to", error) from error
             except BaseException:
                 self._undo()
                 raise
@@ -160,15 +153,57 @@ class Ledger:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Show the file as it is now to all that is read within, whatever others write meanwhile."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN")
+            try:
+                self.position  # noqa: B018  # SQLite takes its picture at the first read
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def copy(self) -> Ledger:
+        """Return a copy in memory; what is done to it leaves the file alone."""
+        copy = Ledger(None)
+        with self._lock:
+            self._connection.backup(copy._connection)
+        return copy
+
+    def settle(self) -> None:
+        """Move what was committed from the write-ahead log into the file, as far as readers let it."""
+        if self.path is not None:
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @property
     def position(self) -> int:
         """The number of the last change of facts or concepts; 0 in an empty ledger."""
-        with self._lock:
-            return int(self._connection.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()[0])
+        return int(self.rows("SELECT value FROM meta WHERE key = 'position'")[0][0])
 
-    def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return what a query finds.
+
+        Raises:
+            HunchError: if the file is damaged.
+        """
+        return list(self._each(query, parameters))
+
+    def _each(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         with self._lock:
-            return self._connection.execute(query, parameters).fetchall()
+            try:
+                yield from self._connection.execute(query, parameters)
+            except sqlite3.DatabaseError as error:
+                raise self._failed("read", error) from error
+
+    def _failed(self, what: str, error: sqlite3.Error) -> HunchError:
+        return HunchError(
+            f"{self.path} could not be {what} ({error}); what was committed before is safe if the disk was full or the "
+            "file held by another program: free it and try again; `hunch facts verify` tells if the file is damaged."
+        )
 
     # Facts and concepts
 
@@ -197,6 +232,14 @@ class Ledger:
             before, start = connection.total_changes, self.position
             rows = [(position, key) for position, key in enumerate(ids, start + 1)]
             connection.executemany("UPDATE facts SET removed = 1, position = ? WHERE id = ? AND NOT removed", rows)
+            return self._moved(connection, before, start + len(rows))
+
+    def restore_facts(self, ids: Iterable[str]) -> int:
+        """Let removed facts stand again and return how many were gone; unknown ids are passed over."""
+        with self.transaction() as connection:
+            before, start = connection.total_changes, self.position
+            rows = [(position, key) for position, key in enumerate(ids, start + 1)]
+            connection.executemany("UPDATE facts SET removed = 0, position = ? WHERE id = ? AND removed", rows)
             return self._moved(connection, before, start + len(rows))
 
     def add_concepts(self, concepts: Iterable[Concept]) -> int:
@@ -237,7 +280,7 @@ class Ledger:
         """Return what happened to facts and concepts after position ``since``."""
         with self._lock:
             aliases: dict[object, list[str]] = {}
-            for name, display in self._rows(
+            for name, display in self.rows(
                 "SELECT concept, aliases.display FROM aliases JOIN concepts ON concept = name"
                 " WHERE position > ? ORDER BY alias",
                 (since,),
@@ -245,13 +288,12 @@ class Ledger:
                 aliases.setdefault(name, []).append(str(display))
             concepts = [
                 Concept(name=str(display), type=str(kind), aliases=tuple(aliases.get(name, ())))
-                for name, display, kind in self._rows(
+                for name, display, kind in self.rows(
                     "SELECT name, display, type FROM concepts WHERE position > ? ORDER BY position, name", (since,)
                 )
             ]
-            rows = self._connection.execute("SELECT * FROM facts WHERE position > ? ORDER BY position", (since,))
             facts, removed = [], []
-            for row in rows:
+            for row in self._each("SELECT * FROM facts WHERE position > ? ORDER BY position", (since,)):
                 if row[2]:
                     removed.append(row[0])
                 else:
@@ -261,118 +303,69 @@ class Ledger:
     # Experience
 
     def add_experiences(self, experiences: Iterable[Experience]) -> int:
-        """Write what was kept, with its justifications, and return how many were not there before."""
+        """Write what was kept, with what it rests on, and return how many were not there before.
+
+        What was retracted is there: keeping it again does not bring it back.
+        """
         new = 0
         with self.transaction() as connection:
             for kept in experiences:
+                body = json.dumps(kept.model_dump(mode="json"), ensure_ascii=False)
                 done = connection.execute(
-                    "INSERT INTO experience VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (kept.id, kept.round, kept.slot, json.dumps(kept.model_dump(mode="json"), ensure_ascii=False)),
+                    "INSERT INTO experience VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+                    (kept.id, kept.round, kept.slot, body, digest(body)),
                 )
                 if done.rowcount:
                     new += 1
                     connection.executemany(
-                        "INSERT INTO justifications VALUES (?, ?) ON CONFLICT DO NOTHING",
-                        [(kept.id, fact_id) for fact_id in kept.justifications],
+                        "INSERT INTO supports VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                        [(kept.id, n, fact_id) for n, firing in enumerate(kept.fired) for fact_id in firing.fact_ids],
                     )
         return new
 
-    def experiences(self, *, before_round: int | None = None, id: str | None = None) -> list[Experience]:
-        """Return what was kept, by (round, slot): all, or that of rounds below ``before_round``, or that of ``id``."""
-        rows = self._rows(
-            "SELECT body FROM experience WHERE (?1 IS NULL OR round < ?1) AND (?2 IS NULL OR id = ?2)"
-            " ORDER BY round, slot",
-            (before_round, id),
+    def experiences(self, *, before_round: int | None = None, retracted: bool = False) -> list[Experience]:
+        """Return what was kept, by (round, slot): all that stands, or that of rounds below ``before_round``.
+
+        With ``retracted``, also what does not stand any more.
+        """
+        rows = self.rows(
+            "SELECT body FROM experience WHERE (?1 IS NULL OR round < ?1) AND retracted <= ?2 ORDER BY round, slot",
+            (before_round, retracted),
         )
-        return [Experience.model_validate_json(str(body)) for (body,) in rows]
+        return [Experience.model_validate_json(body) for (body,) in rows]
 
     def experience_count(self) -> int:
-        """Return how many experiences were kept."""
-        return int(str(self._rows("SELECT count(*) FROM experience")[0][0]))
+        """Return how many experiences were kept and stand."""
+        return int(self.rows("SELECT count(*) FROM experience WHERE NOT retracted")[0][0])
 
     def add_draws(self, draws: Iterable[Draw]) -> int:
-        """Log samples and return how many were not there before."""
+        """Log samples, each round with a digest of its own, and return how many were not there before."""
         with self.transaction() as connection:
-            before = connection.total_changes
+            before, rows = connection.total_changes, [draw_row(draw) for draw in draws]
             connection.executemany(
-                "INSERT INTO draws VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [draw_row(draw) for draw in draws],
+                "INSERT INTO draws VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
             )
-            return connection.total_changes - before
+            new = connection.total_changes - before
+            for round in dict.fromkeys(row[0] for row in rows) if new else ():
+                connection.execute("INSERT OR REPLACE INTO rounds VALUES (?, ?)", (round, self._digest_of(round)))
+            return new
+
+    def _digest_of(self, round: object) -> str:
+        return digest(*map(repr, self.rows("SELECT * FROM draws WHERE round = ? ORDER BY slot", (round,))))
+
+    def damaged_rounds(self) -> list[int]:
+        """Return the rounds whose samples are not as they were logged."""
+        rounds = self.rows("SELECT * FROM rounds ORDER BY round")
+        return [round for round, sum in rounds if self._digest_of(round) != sum]
+
+    def round_count(self) -> int:
+        """Return one more than the number of the last round that drew anything."""
+        return int(self.rows("SELECT ifnull(max(round) + 1, 0) FROM draws")[0][0])
 
     def draws(self) -> list[Draw]:
         """Return all samples by (round, slot)."""
-        with self._lock:
-            return [draw_of_row(row) for row in self._connection.execute("SELECT * FROM draws ORDER BY round, slot")]
+        return [draw_of_row(row) for row in self._each("SELECT * FROM draws ORDER BY round, slot")]
 
     def draw_keys(self) -> list[tuple[str, bool]]:
         """Return each sample's content id and whether it was kept, by (round, slot)."""
-        return [(str(key), bool(kept)) for key, kept in self._rows("SELECT key, kept FROM draws ORDER BY round, slot")]
-
-
-def _opened(path: Path | None, read_only: bool) -> sqlite3.Connection:
-    if path is None:
-        name = ":memory:"
-    elif path.is_dir():
-        raise InputError(f"{path} is a directory, but a ledger is a file; name a file in it.")
-    elif read_only and not path.exists():
-        raise InputError(f"{path} does not exist; a ledger that is only read must be there.")
-    else:
-        name = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
-    try:
-        # One connection, guarded by our own lock: LangGraph may run nodes in worker threads.
-        connection = sqlite3.connect(
-            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=path is not None
-        )
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
-        raise InputError(
-            f"{path} cannot be opened as a ledger ({error}); give a readable ledger or a new name."
-        ) from error
-    return connection
-
-
-def migrate(
-    connection: sqlite3.Connection,
-    migrations: Sequence[Sequence[str]],
-    *,
-    read_only: bool = False,
-    name: str = "ledger",
-) -> None:
-    """Bring a database to version ``len(migrations)``, all in one transaction.
-
-    Raises:
-        InputError: if the file is newer, is no ledger, or would need a change that ``read_only`` forbids.
-        sqlite3.Error: if a migration fails; the file is then as it was.
-    """
-    newest = len(migrations)
-    if _version(connection, newest, name) == newest:
-        return
-    if read_only:
-        raise InputError(f"{name} is not a ledger of version {newest}; open it once for writing, which migrates it.")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # Read again: another process may have migrated while we waited.
-        for steps in migrations[_version(connection, newest, name) :]:
-            for statement in steps:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {newest}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _version(connection: sqlite3.Connection, newest: int, name: str) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if tables and owner != APPLICATION_ID:
-        raise InputError(f"{name} is a database of another program; give a ledger or the name of a new file.")
-    if version > newest:
-        raise InputError(
-            f"{name} has version {version}, but this hunch knows versions up to {newest}; install a newer hunch."
-        )
-    return version
+        return [(str(key), bool(kept)) for key, kept in self.rows("SELECT key, kept FROM draws ORDER BY round, slot")]

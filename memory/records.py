@@ -296,6 +296,19 @@ class Experience(Record):
         return self.hypothesis.key
 
 
+class Retraction(Record):
+    """A fact or an experience that was taken back by itself; what fell with it follows from what rests on what."""
+
+    number: Count
+    target: str
+    """Id of the fact or the experience."""
+    reason: str
+    round: Count
+    """The round in which it happened."""
+    undone: Count | None = None
+    """The round in which it was undone; None while it holds."""
+
+
 class Draw(Record):
     """One sample as the ledger logs it, kept or not: what the discovery curve is computed from."""
 
