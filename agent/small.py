@@ -27,7 +27,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTraine
 from hunch.agent.forms import Form, TripleForm, encoded_lines
 from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
-from hunch.memory.files import replaced_folder
+from hunch.memory.files import is_sealed, replaced_folder, set_aside
 from hunch.memory.records import Fact, digest
 
 ATOMS = 20_000
@@ -157,9 +157,11 @@ def embedded_generator(
         raise InputError(f"{len(facts)} facts give no line to train a generator on; import facts first.")
     recipe_of_training = json.dumps(["small-1", type(form).__name__, measure, seed, most_epochs, torch.__version__])
     folder = cache / digest(recipe_of_training, *sorted(lines))
-    if (folder / "trained.json").exists():
+    if is_sealed(folder):
         notice(f"generator taken from {folder}")
     else:
+        if aside := set_aside(folder):
+            notice(f"{folder} is damaged and set aside ({aside.name}); the generator is trained again")
         atoms = isinstance(form, TripleForm) and len({part for line in lines for part in _parts(line)}) <= ATOMS
         tokenizer = small_tokenizer(lines, atoms=atoms)
         generator = _train(lines, tokenizer, form, creativity, seed=seed, most_epochs=most_epochs, notice=notice)

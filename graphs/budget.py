@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hunch.memory.errors import InputError
-from hunch.memory.records import Standing, Turn
+from hunch.memory.records import Draw, Standing, Turn
 
 if TYPE_CHECKING:
     from hunch.graphs.mind import State
@@ -68,12 +69,19 @@ class Budget:
 
     def recent(self, state: State, turn: Turn, kept: int) -> dict[str, list[float]]:
         """Return what the state remembers of the last rounds, the one that ends included."""
-        count = max(len(turn.hypotheses), 1)
-        new = {g.key for g in turn.groundings if g.standing is not Standing.RECALL}
-        known = sum(grounding.standing is Standing.RECALL for grounding in turn.groundings)
+        known = [grounding.standing is Standing.RECALL for grounding in turn.groundings]
+        return self._recent(state, [grounding.key for grounding in turn.groundings], known, kept)
+
+    def recent_of(self, state: State, draws: Sequence[Draw]) -> dict[str, list[float]]:
+        """Return the same, read from the samples of a round that ended."""
+        known = [draw.standing is Standing.RECALL for draw in draws]
+        return self._recent(state, [draw.key for draw in draws], known, sum(draw.kept for draw in draws))
+
+    def _recent(self, state: State, keys: list[str], known: list[bool], kept: int) -> dict[str, list[float]]:
+        count, new = max(len(keys), 1), {key for key, recalled in zip(keys, known, strict=True) if not recalled}
         return {
             "recent_yield": [*state["recent_yield"], kept / count][-self.patience :],
-            "recent_memorised": [*state["recent_memorised"], known / count][-2 * self.patience :],
+            "recent_memorised": [*state["recent_memorised"], sum(known) / count][-2 * self.patience :],
             "recent_new": [*state["recent_new"], len(new) / count][-2 * self.patience :],
         }
 

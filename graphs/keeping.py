@@ -13,7 +13,7 @@ from langgraph.errors import GraphBubbleUp
 
 from hunch.agent.protocols import Environment
 from hunch.memory.errors import HunchError
-from hunch.memory.files import replaced_folder
+from hunch.memory.files import is_sealed, replaced_folder, set_aside
 from hunch.memory.records import Draw, Experience, Outcome, Standing, Status, Turn
 
 if TYPE_CHECKING:
@@ -106,30 +106,52 @@ def versions(weights: Path) -> list[Path]:
     return sorted(folder for folder in weights.glob("after-round-*") if re.fullmatch(r"after-round-\d+", folder.name))
 
 
+def trusted_weights(mind: Mind, folder: Path, round: int) -> bool:
+    """Return whether the weights after ``round`` are there, whole and this run's; what is not is set aside."""
+    weights = weights_folder(folder / "weights", round)
+    if not weights.exists():
+        return False
+    if is_sealed(weights) and _origin(weights) == [mind.knowledge.ledger.identity, round]:
+        return True
+    set_aside(weights)
+    log.warning("%s is damaged or of another run; it is set aside", weights)
+    return False
+
+
+def _origin(weights: Path) -> object:
+    try:
+        return json.loads((weights / "learned.json").read_bytes())["of"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def weights_after(turn: Turn, round: int, mind: Mind) -> dict[str, float]:
     """Learn from a round, or load what was learned when the round was interrupted after it; return the figures."""
     if mind.learner is None:
         return {}
-    done = None if mind.weights is None else weights_folder(mind.weights, round)
-    if done is not None and done.exists():
+    folder = mind.folder
+    if folder is not None and trusted_weights(mind, folder, round):
+        done = weights_folder(folder / "weights", round)
         mind.learner.load(done)
-        return dict(json.loads((done / "learned.json").read_text()))
+        return dict(json.loads((done / "learned.json").read_bytes())["figures"])
     kept = mind.kept.values()
     learned = mind.learner.learn(
         turn, [e for e in kept if e.round == round], [e for e in kept if e.round < round], mind.rng(round, 2)
     )
-    if done is not None:
-        with replaced_folder(done) as fresh:
+    if folder is not None:
+        with replaced_folder(weights_folder(folder / "weights", round)) as fresh:
             mind.learner.save(fresh)
-            (fresh / "learned.json").write_text(json.dumps(learned))
-        _prune(done.parent)
+            origin = [mind.knowledge.ledger.identity, round]
+            (fresh / "learned.json").write_text(json.dumps({"of": origin, "figures": learned}))
+        _prune(folder / "weights")
     return learned
 
 
 def _prune(weights: Path) -> None:
-    """Remove all but the last versions, and what an interrupted writer left."""
+    """Remove all but the last versions, and what an interrupted writer left; not what was set aside."""
     for folder in set(weights.glob("after-round-*")) - set(versions(weights)[-KEPT_VERSIONS:]):
-        shutil.rmtree(folder)
+        if not folder.name.endswith(".set-aside"):
+            shutil.rmtree(folder)
 
 
 def figures(state: State, mind: Mind, learned: dict[str, float], seconds: float) -> dict[str, Any]:

@@ -115,8 +115,8 @@ class Mind:
         self.refrain = refrain
         self.recipes = recipes
         self.archive = Archive(knowledge.ledger)
-        self.weights: Path | None = None
-        """Folder of the weights that the run learned; None for a run without a folder."""
+        self.folder: Path | None = None
+        """The run's folder; None for a run without one."""
         self.woken = 0.0
         """When this session of the run began, in seconds since 1970; the time before it was not spent on the run."""
         self.kept: dict[str, Experience] = {}
@@ -138,6 +138,7 @@ class Mind:
         if round >= self._absorbed:
             self._absorb(round, new)
             self._learn_from(round, draws)
+        self.knowledge.ledger.settle()
 
     def recall(self, before_round: int) -> None:
         """Let the grounder absorb, round by round as it first did, what was kept before, if it has not done so."""

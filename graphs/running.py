@@ -2,7 +2,8 @@
 
 A run with a folder goes on where it stopped when it is run again: LangGraph finishes the interrupted episode
 (``snapshot.tasks`` tells whether there is one; ``next`` does not), the store and the weights are as the last finished
-step left them. A step that was interrupted runs again. Without a folder nothing is saved.
+step left them. A step that was interrupted runs again. What is damaged is set aside (``graphs/resuming.py``). Without
+a folder nothing is saved.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.runtime import RunControl
 
 from hunch.graphs.checkpoint import no_saver, sqlite_saver
 from hunch.graphs.cycle import EPISODE, build_cycle
-from hunch.graphs.keeping import weights_folder
-from hunch.graphs.mind import START_STATE, Mind, State
+from hunch.graphs.keeping import trusted_weights, weights_folder
+from hunch.graphs.mind import Mind, State
+from hunch.graphs.resuming import Graph, Place, begin, place_of, read_events, thread, thread_name
+from hunch.graphs.stopping import claimed, stopping
 from hunch.memory.files import replace_file
 from hunch.memory.records import Experience
 
 Event = dict[str, Any]
-Graph = CompiledStateGraph[State, Mind, State, State]
 
 
 def run(mind: Mind, folder: Path | None = None, *, samples: int | None = None) -> list[Experience]:
@@ -45,90 +47,55 @@ def run(mind: Mind, folder: Path | None = None, *, samples: int | None = None) -
     return mind.archive.ranked()
 
 
-def stream(mind: Mind, folder: Path | None = None) -> Iterator[Event]:
+def stream(mind: Mind, folder: Path | None = None, *, control: RunControl | None = None) -> Iterator[Event]:
     """Run, yielding each round's figures as it ends; with a folder, go on where the last run in it stopped.
 
-    Who stops listening stops the run after the step at hand.
+    Who stops listening stops the run after the step at hand, and so does ``control.request_drain()``, from any thread
+    or signal handler: the run then ends with ``StoppedError``.
+
+    Raises:
+        InputError: if the folder is another process's, of a newer version, or too damaged to go on.
+        StoppedError: if the run was asked to stop, or the disk or the memory is full; it can go on later.
     """
-    with ExitStack() as stack:
-        saver = stack.enter_context(_saver(folder))
-        graph: Graph = build_cycle().compile(checkpointer=saver, name="hunch")
-        state, episode, unfinished = _left_off(graph, saver)
-        if state is START_STATE:  # rounds of another run may be in the ledger: their numbers are taken
-            state = State(**{**START_STATE, "round": mind.archive.rounds()})
+    with stopping(folder), ExitStack() as stack:
+        if folder is None:
+            saver: InMemorySaver | SqliteSaver = stack.enter_context(no_saver())
+            graph: Graph = build_cycle().compile(checkpointer=saver, name="hunch")
+            place = Place(state=begin(mind.archive.rounds()), episode=0, unfinished=False)
+        else:
+            stack.enter_context(claimed(folder))
+            saver = stack.enter_context(sqlite_saver(folder / "checkpoints.sqlite"))
+            graph = build_cycle().compile(checkpointer=saver, name="hunch")
+            place = place_of(mind, folder, graph, saver)
+        state, episode, unfinished = place["state"], place["episode"], place["unfinished"]
         _prepare(mind, folder, state)
         while unfinished or mind.budget.spent(state) is None:
             for event in graph.stream(
-                None if unfinished else state, _thread(episode), context=mind, stream_mode="custom", durability="sync"
+                None if unfinished else state,
+                thread(mind, episode, 8 * EPISODE + 8),
+                context=mind,
+                stream_mode="custom",
+                durability="sync",
+                control=control,
             ):
                 if folder is not None:
                     with (folder / "events.jsonl").open("a", encoding="utf-8") as log:
                         log.write(json.dumps(event) + "\n")
                 yield event
-            state = _state(graph, episode)
+            state = cast(State, graph.get_state(thread(mind, episode)).values)
             if episode:
-                saver.delete_thread(_name(episode - 1))
+                saver.delete_thread(thread_name(mind, episode - 1))
             episode, unfinished = episode + 1, False
-
-
-def _saver(folder: Path | None) -> Any:
-    if folder is None:
-        return no_saver()
-    folder.mkdir(parents=True, exist_ok=True)
-    return sqlite_saver(folder / "checkpoints.sqlite")
-
-
-def _name(episode: int) -> str:
-    return f"episode-{episode:06d}"
-
-
-def _thread(episode: int) -> RunnableConfig:
-    return {"configurable": {"thread_id": _name(episode)}, "recursion_limit": 8 * EPISODE + 8}
-
-
-def _state(graph: Graph, episode: int) -> State:
-    return cast(State, graph.get_state(_thread(episode)).values)
-
-
-def _left_off(graph: Graph, saver: BaseCheckpointSaver[Any]) -> tuple[State, int, bool]:
-    """Return the last saved state, the number of the episode to run and whether that one has begun."""
-    threads = sorted({saved.config["configurable"]["thread_id"] for saved in saver.list(None)})
-    episodes = [int(thread.removeprefix("episode-")) for thread in threads]
-    while episodes and not graph.get_state(_thread(episodes[-1])).values:  # interrupted before it had its state
-        saver.delete_thread(_name(episodes.pop()))
-    if not episodes:
-        return START_STATE, 0, False
-    *before, last = episodes
-    for episode in before:  # interrupted before the one that was done with was deleted
-        saver.delete_thread(_name(episode))
-    unfinished = bool(graph.get_state(_thread(last)).tasks)
-    return _state(graph, last), last + (not unfinished), unfinished
 
 
 def _prepare(mind: Mind, folder: Path | None, state: State) -> None:
     """Bring the live parts to where the last finished step left them."""
-    mind.woken = time.time()
+    mind.woken, mind.folder = time.time(), folder
     if folder is not None:
-        mind.weights = folder / "weights"
-        mind.weights.mkdir(exist_ok=True)
-        _trim(folder / "events.jsonl", state["round"])
-        learned = weights_folder(mind.weights, state["round"] - 1)
-        if mind.learner is not None and learned.exists():
-            mind.learner.load(learned)
+        (folder / "weights").mkdir(exist_ok=True)
+        whole = [event for event in read_events(folder / "events.jsonl") if event["round"] < state["round"]]
+        replace_file(folder / "events.jsonl", "".join(f"{json.dumps(event)}\n" for event in whole).encode())
+        if mind.learner is not None and trusted_weights(mind, folder, state["round"] - 1):
+            mind.learner.load(weights_folder(folder / "weights", state["round"] - 1))
     has_kept = bool(state["turn"].verdicts)  # interrupted between `keep` and the end of `reinforce`
     mind.recall(state["round"] + has_kept)
-
-
-def _trim(events: Path, round: int) -> None:
-    """Drop the figures of rounds that will run again, and a torn last line."""
-    if not events.exists():
-        return
-    whole = []
-    for line in events.read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if event["round"] < round:
-            whole.append(f"{line}\n")
-    replace_file(events, "".join(whole).encode())

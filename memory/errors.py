@@ -12,3 +12,7 @@ class HunchError(Exception):
 
 class InputError(HunchError, ValueError):
     """What a person gave (a file, a name, an option) cannot be used; the message says how to mend it."""
+
+
+class StorageError(HunchError):
+    """A ledger could not be read or written: no room, held by another program, or damaged."""

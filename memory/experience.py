@@ -67,6 +67,10 @@ class Archive:
         """Return the number of rounds that have drawn anything: one more than the last round's number."""
         return self._ledger.round_count()
 
+    def draw_count(self, first_round: int = 0) -> int:
+        """Return how many samples were drawn in ``first_round`` and later."""
+        return self._ledger.draw_count(first_round)
+
     def count(self) -> int:
         """Return how many experiences were kept."""
         return self._ledger.experience_count()

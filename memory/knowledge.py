@@ -222,7 +222,6 @@ class Knowledge:
             self._take_in(number, fact)
         for id, concepts in self._terms.found(self._names).items():
             self._about(id, concepts)
-        self._nearness.stamp = str(changes.position)
         self._seen = (now[0], changes.position)
 
     def _take_in(self, number: int, fact: Fact) -> None:

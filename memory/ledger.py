@@ -27,7 +27,7 @@ from weakref import WeakValueDictionary
 
 from filelock import FileLock
 
-from hunch.memory.errors import HunchError, InputError
+from hunch.memory.errors import InputError, StorageError
 from hunch.memory.opening import claimed, migrate, opened
 from hunch.memory.records import Concept, Draw, Experience, Fact, digest, folded
 from hunch.memory.rows import draw_of_row, draw_row, fact_of_row, fact_row
@@ -84,6 +84,8 @@ class Ledger:
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
             migrate(self._connection, MIGRATIONS, read_only=read_only, name=str(path))
+            if not read_only:
+                self.settle()
         except sqlite3.Error as error:
             self.close()
             raise InputError(
@@ -120,7 +122,7 @@ class Ledger:
         A transaction inside another joins it, so that several stores can commit as one.
 
         Raises:
-            HunchError: if the disk is full, or the file is damaged or held by another program.
+            StorageError: if the disk is full, or the file is damaged or held by another program.
             InputError: if the ledger was opened read-only or a text cannot be stored as UTF-8.
         """
         with self._lock:
@@ -184,11 +186,16 @@ class Ledger:
         """The number of the last change of facts or concepts; 0 in an empty ledger."""
         return int(self.rows("SELECT value FROM meta WHERE key = 'position'")[0][0])
 
+    @property
+    def identity(self) -> int:
+        """The ledger's own number, by which files that belong to it know it."""
+        return int(self.rows("SELECT value FROM meta WHERE key = 'identity'")[0][0])
+
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return what a query finds.
 
         Raises:
-            HunchError: if the file is damaged.
+            StorageError: if the file is damaged.
         """
         return list(self._each(query, parameters))
 
@@ -199,8 +206,8 @@ class Ledger:
             except sqlite3.DatabaseError as error:
                 raise self._failed("read", error) from error
 
-    def _failed(self, what: str, error: sqlite3.Error) -> HunchError:
-        return HunchError(
+    def _failed(self, what: str, error: sqlite3.Error) -> StorageError:
+        return StorageError(
             f"{self.path} could not be {what} ({error}); what was committed before is safe if the disk was full or the "
             "file held by another program: free it and try again; `hunch facts verify` tells if the file is damaged."
         )
@@ -354,9 +361,15 @@ class Ledger:
         return digest(*map(repr, self.rows("SELECT * FROM draws WHERE round = ? ORDER BY slot", (round,))))
 
     def damaged_rounds(self) -> list[int]:
-        """Return the rounds whose samples are not as they were logged."""
+        """Return the rounds whose samples or experience are not as they were written."""
         rounds = self.rows("SELECT * FROM rounds ORDER BY round")
-        return [round for round, sum in rounds if self._digest_of(round) != sum]
+        bad = {round for round, sum in rounds if self._digest_of(round) != sum}
+        kept = self._each("SELECT round, body, digest FROM experience WHERE digest <> ''")
+        return sorted(bad | {round for round, body, sum in kept if digest(body) != sum})
+
+    def draw_count(self, first_round: int = 0) -> int:
+        """Return how many samples were drawn in ``first_round`` and later."""
+        return int(self.rows("SELECT count(*) FROM draws WHERE round >= ?", (first_round,))[0][0])
 
     def round_count(self) -> int:
         """Return one more than the number of the last round that drew anything."""

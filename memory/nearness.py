@@ -7,9 +7,11 @@ fitted again. A big index is saved as a snapshot, which is used only for the sam
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +38,6 @@ class Nearness:
         self._fitted: LexicalEncoder | None = None
         self._index: VectorIndex | None = None
         self._waiting: dict[int, None] = {}  # facts that are not in the index yet
-        self.stamp = ""
-        """Which state of the store this is; a snapshot of another state is not used."""
 
     def add(self, number: int, fact: Fact) -> None:
         """Add a fact under a new number."""
@@ -79,7 +79,7 @@ class Nearness:
         self._encode(self._facts, encoder, index)
         if self._snapshot and len(self._facts) >= SNAPSHOT_FACTS:
             try:
-                index.save(self._snapshot, f"{encoder.name} at {self.stamp}")
+                index.save(self._snapshot, self._origin(encoder))
             except OSError as error:
                 log.warning("%s cannot be written (%s); the index will be built again next time", self._snapshot, error)
         return index
@@ -87,8 +87,15 @@ class Nearness:
     def _loaded(self, encoder: Encoder) -> VectorIndex | None:
         if self._snapshot is None or len(self._facts) < SNAPSHOT_FACTS:
             return None
-        index = VectorIndex.load(self._snapshot, f"{encoder.name} at {self.stamp}")
+        index = VectorIndex.load(self._snapshot, self._origin(encoder))
         return index if index is not None and len(index) == len(self._facts) else None
+
+    def _origin(self, encoder: Encoder) -> dict[str, Any]:
+        """Return what an index of these facts is made from; another store's facts may have the same numbers."""
+        texts = hashlib.blake2b(digest_size=16)
+        for number, fact in self._facts.items():
+            texts.update(f"{number} {fact.text}\n".encode("utf-8", "surrogatepass"))
+        return {"encoder": encoder.name, "position": max(self._facts), "facts": texts.hexdigest()}
 
     def _encode(self, numbers: Iterable[int], encoder: Encoder, index: VectorIndex) -> None:
         chosen = list(numbers)

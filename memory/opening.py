@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
 from hunch.memory.errors import InputError
+from hunch.memory.files import set_aside
 from hunch.memory.schema import APPLICATION_ID
 
 BUSY_SECONDS = 5
 """How long opening a file and reading wait for another program's transaction to end."""
+
+log = logging.getLogger(__name__)
 
 
 def claimed(path: Path) -> FileLock:
@@ -28,7 +35,46 @@ def claimed(path: Path) -> FileLock:
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be written to ({error.strerror}); give another name.") from error
+    _recover(path)
     return lock
+
+
+def _recover(path: Path) -> None:
+    """Set a write-ahead log aside that does not go with the file, as after a killed writer a foreign one might.
+
+    SQLite writes any log of whole frames into the file; so it is tried on a copy first.
+    """
+    log_file = path.with_name(path.name + "-wal")
+    if not path.exists() or not log_file.exists() or not log_file.stat().st_size:
+        return
+    before = _identity(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1")
+    with tempfile.TemporaryDirectory(prefix="hunch-") as folder:
+        copy = Path(folder) / "ledger"
+        shutil.copy2(path, copy)
+        shutil.copy2(log_file, copy.with_name("ledger-wal"))
+        after = _identity(f"file:{quote(str(copy))}?mode=rw")
+    if after is not None and before in (None, after):
+        return
+    set_aside(log_file)
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    log.warning(
+        "%s does not go with %s; it is set aside (%s.set-aside), and what only it held is lost or done again",
+        log_file, path.name, log_file.name,
+    )  # fmt: skip
+
+
+def _identity(name: str) -> int | None:
+    """Return the identity of a whole ledger; 0 for one of an earlier version, None for anything else."""
+    try:
+        with closing(sqlite3.connect(name, uri=True)) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+                return None
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return None
+            found = connection.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
+            return int(found[0]) if found else 0
+    except sqlite3.Error:
+        return None
 
 
 def opened(path: Path | None, *, read_only: bool) -> sqlite3.Connection:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import csv
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from pydantic import ValidationError, field_validator, model_validator
 
@@ -26,10 +27,15 @@ from hunch.memory.sentences import markdown_facts, plain_facts
 
 LONGEST_LINE = 100_000
 """Characters; a longer line is a bad one."""
+MOST_BYTES = 4 * LONGEST_LINE + 5
+"""What such a line takes at most, with a byte order mark and its end. Of a longer one no more is held at once: a file
+that is one endless line costs no memory."""
+LINE_START = 60
+"""Characters of a bad line that are told."""
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".md", ".markdown", ".txt")
 """What can be read."""
 _HEADERS = (("subject", "relation", "object"), ("subject", "predicate", "object"), ("head", "relation", "tail"))
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
+_DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 
 Read = TypeVar("Read")
 
@@ -80,7 +86,7 @@ class FactLine(Record):
     def _is_a_day(cls, day: str | None) -> str | None:
         if day is not None:
             if not _DATE.fullmatch(day):
-                raise ValueError(f"{day!r} is no date such as 1985, 1985-11 or 1985-11-30")
+                raise ValueError(f"{reprlib.repr(day)} is no date such as 1985, 1985-11 or 1985-11-30")
             date.fromisoformat(day + "-01-01"[len(day) - 4 :])
         return day
 
@@ -161,23 +167,47 @@ def _lines(path: Path, bad: list[BadLine]) -> list[Line]:
     lines = []
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
+            for number, raw in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), 1):
                 try:
-                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    bad.append(_bad(number, f"byte {error.start + 1} is not UTF-8", raw.decode("utf-8", "replace")))
-                    continue
-                if "\0" in text:
-                    bad.append(_bad(number, "holds a NUL byte", text))
-                elif len(text) > LONGEST_LINE:
-                    bad.append(_bad(number, f"has {len(text):,} characters, at most {LONGEST_LINE:,} are read", text))
-                else:
-                    lines.append(Line(number, text))
+                    if len(raw) > MOST_BYTES:
+                        raise ValueError(
+                            f"has {_length(file, raw):,} bytes, at most {LONGEST_LINE:,} characters are read"
+                        )
+                    lines.append(Line(number, _text(raw, first=number == 1)))
+                except ValueError as error:
+                    start = raw[: 4 * LINE_START].decode("utf-8", "replace").rstrip("\r\n")
+                    bad.append(_bad(number, str(error), start))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     if not lines and not bad:
         raise InputError(f"{path} is empty; give a file with at least one fact.")
     return lines
+
+
+def _length(file: BinaryIO, begun: bytes) -> int:
+    """Read on to the end of a line, holding no more than a piece of it, and return its length in bytes."""
+    length, piece = len(begun), begun
+    while piece and not piece.endswith(b"\n"):
+        piece = file.readline(MOST_BYTES)
+        length += len(piece)
+    return length
+
+
+def _text(raw: bytes, *, first: bool) -> str:
+    """Return a line without its end.
+
+    Raises:
+        ValueError: if it is no text or too long; the message says why.
+    """
+    try:
+        text = raw.decode("utf-8-sig" if first else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is not UTF-8") from error
+    if "\0" in text:
+        raise ValueError("holds a NUL byte")
+    if len(text) > LONGEST_LINE:
+        raise ValueError(f"has {len(text):,} characters, at most {LONGEST_LINE:,} are read")
+    return text
 
 
 def _each(lines: Iterable[Line], read: Callable[[str], Read], bad: list[BadLine]) -> list[Read]:
@@ -207,7 +237,7 @@ def _judge(path: Path, here: list[BadLine], skip_bad: bool, bad: list[BadLine]) 
 
 
 def _bad(number: int, reason: str, text: str) -> BadLine:
-    return BadLine(number=number, reason=reason, line_start=text[:60])
+    return BadLine(number=number, reason=reason, line_start=text[:LINE_START])
 
 
 def _reason(error: Exception) -> str:
@@ -215,7 +245,8 @@ def _reason(error: Exception) -> str:
         return str(error)
     first = error.errors(include_url=False)[0]
     if first["type"] == "extra_forbidden":
-        return f"unknown key {first['loc'][0]!r}; known are {', '.join(FactLine.model_fields)}"
+        known = (Concept if error.title == Concept.__name__ else FactLine).model_fields
+        return f"unknown key {reprlib.repr(first['loc'][0])}; known are {', '.join(known)}"
     where = ".".join(map(str, first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
@@ -247,9 +278,21 @@ def _without_header(lines: list[Line], kind: str) -> Iterator[Line]:
 
 def _fact_line(text: str) -> FactLine:
     line = FactLine.model_validate_json(text)
-    if any("\0" in value for value in line.model_dump().values() if isinstance(value, str)):
-        raise ValueError("holds a NUL character")
+    _refuse_nul(value for value in line.model_dump().values() if isinstance(value, str))
     return line
+
+
+def _concept(text: str) -> Concept:
+    concept = Concept.model_validate_json(text)
+    if not concept.name.strip():
+        raise ValueError("name may not be blank")
+    _refuse_nul((concept.name, concept.type, *concept.aliases))
+    return concept
+
+
+def _refuse_nul(texts: Iterable[str]) -> None:
+    if any("\0" in text for text in texts):
+        raise ValueError("holds a NUL character")
 
 
 def _triple(parts: Iterable[str], named: Callable[[str], str]) -> Triple:
@@ -281,6 +324,6 @@ def _labels(path: Path, skip_bad: bool, bad: list[BadLine]) -> Mapping[str, str]
 def _concepts(path: Path, skip_bad: bool, bad: list[BadLine]) -> list[Concept]:
     here: list[BadLine] = []
     lines = _lines(path, here)
-    concepts = _each(lines, Concept.model_validate_json, here)
+    concepts = _each(lines, _concept, here)
     _judge(path, here, skip_bad, bad)
     return concepts

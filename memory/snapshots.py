@@ -2,12 +2,12 @@
 
 A snapshot is never the truth: what it was made from can make it again. The manifest holds the file's size and BLAKE2b,
 for a library that reads it may not notice damage (FAISS loaded a zeroed page without a word in 60 of 60 tries). The
-file is mapped, not read: a big one opens as fast as it is checked, and costs the memory of what is used.
+file is mapped, not read: a big one opens as fast as it is checked, and costs the memory of what is used. One that is
+damaged or of another store is set aside, so that a person can look at it, and a line in the log says so.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hunch.memory.files import replace_file, replaced_file
+from hunch.memory.files import replace_file, replaced_file, set_aside, sums
+from hunch.memory.records import digest
 
 ALIGNED = 64
 """Each part starts at a multiple of this many bytes, so that it may hold numbers of any kind."""
@@ -50,38 +51,73 @@ def write(path: Path, parts: Sequence[Iterable[NDArray[Any]]], claims: dict[str,
             ends.append(file.tell())
             file.write(bytes(-file.tell() % ALIGNED))
         file.seek(0)
-        claims = {**claims, **_sums(file), "ends": ends}
+        claims = {**claims, **sums(file), "ends": ends}
         snapshot = Snapshot(claims, list(_mapped(file, ends)))
-    replace_file(_manifest(path), json.dumps(claims, indent=1).encode())
+    replace_file(_manifest(path), json.dumps({**claims, "manifest": digest(json.dumps(claims))}, indent=1).encode())
     return snapshot
 
 
-def read(path: Path, stamp: str) -> Snapshot | None:
-    """Return what was saved with the claim ``stamp``, or None, with the reason logged, when it cannot be believed."""
+def read(path: Path, expected: dict[str, Any]) -> Snapshot | None:
+    """Return what was saved with the claims ``expected``; None, with the reason logged, if it cannot be believed.
+
+    A snapshot of the same origin but another position is old and is left to be overwritten; any other is set aside.
+    """
     try:
-        claims = json.loads(_manifest(path).read_bytes())
-        if claims["stamp"] != stamp:
-            log.info("%s is of another time (%s, not %s) and is rebuilt", path, claims["stamp"], stamp)
+        claims = _claims(path)
+        if any(claims[name] != value for name, value in expected.items()):
+            if claims["position"] < expected["position"]:
+                log.info("%s is of an earlier time and is rebuilt", path)
+            else:
+                _refuse(path, "is of other facts or another encoder")
             return None
         with path.open("rb") as file:
-            if _sums(file) != {key: claims[key] for key in ("bytes", "blake2b")}:
-                log.warning("%s is damaged and is rebuilt", path)
-                return None
-            return Snapshot(claims, list(_mapped(file, claims["ends"])))
+            if sums(file) == {key: claims[key] for key in ("bytes", "blake2b")}:
+                return Snapshot(claims, list(_mapped(file, claims["ends"])))
+        _refuse(path, "is damaged")
     except FileNotFoundError:
-        log.info("%s is not there and is rebuilt", path)
+        if path.exists() or _manifest(path).exists():
+            _refuse(path, "lacks its other half")
+        else:
+            log.info("%s is not there and is made", path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("%s cannot be read (%s) and is rebuilt", path, error)
+        _refuse(path, f"cannot be read ({error})")
     return None
+
+
+def whole(path: Path) -> bool:
+    """Return whether a snapshot agrees with its manifest, whatever it is of."""
+    try:
+        claims = _claims(path)
+        with path.open("rb") as file:
+            return sums(file) == {key: claims[key] for key in ("bytes", "blake2b")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _claims(path: Path) -> dict[str, Any]:
+    """Return what a manifest says.
+
+    Raises:
+        ValueError: if it is damaged itself.
+    """
+    claims: dict[str, Any] = json.loads(_manifest(path).read_bytes())
+    if claims.pop("manifest") != digest(json.dumps(claims)):
+        raise ValueError("its manifest is damaged")
+    return claims
+
+
+def _refuse(path: Path, why: str) -> None:
+    try:
+        set_aside(path)
+        set_aside(_manifest(path))
+    except OSError as error:
+        log.warning("%s %s and cannot be set aside (%s); it is rebuilt", path, why, error)
+    else:
+        log.warning("%s %s; it is set aside (%s.set-aside) and rebuilt", path, why, path.name)
 
 
 def _manifest(path: Path) -> Path:
     return path.with_name(path.name + ".json")
-
-
-def _sums(file: BufferedReader | BufferedRandom) -> dict[str, object]:
-    sums = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return {"bytes": file.tell(), "blake2b": sums}
 
 
 def _mapped(file: BufferedReader | BufferedRandom, ends: Sequence[int]) -> Iterator[NDArray[np.uint8]]:

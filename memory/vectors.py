@@ -129,18 +129,20 @@ class VectorIndex:
         order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
 
-    def save(self, path: Path, stamp: str) -> None:
+    def save(self, path: Path, origin: dict[str, Any]) -> None:
         """Write the index and its manifest so that a reader finds the old pair, the new pair, or none that agrees.
+
+        ``origin`` tells what it was made from: ``position`` (of the ledger) and any other names and values.
 
         From then on rows compared again are read from the file, not kept in memory.
         """
-        claims = {"count": len(self), "dimension": self.dimension, "stamp": stamp}
+        claims = {"count": len(self), "dimension": self.dimension, **origin}
         self._stage.keep_in(snapshots.write(path, self._stage.parts(), claims))
 
     @classmethod
-    def load(cls, path: Path, stamp: str) -> VectorIndex | None:
-        """Return the index saved under ``stamp``, or None, with the reason logged, when it is missing or disagrees."""
-        snapshot = snapshots.read(path, stamp)
+    def load(cls, path: Path, origin: dict[str, Any]) -> VectorIndex | None:
+        """Return the index saved of ``origin``, or None, with the reason logged, when it is missing or disagrees."""
+        snapshot = snapshots.read(path, origin)
         if snapshot is None:
             return None
         try:

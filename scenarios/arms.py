@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from hunch.graphs.running import stream
+from hunch.graphs.stopping import claimed, stopping
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
 from hunch.scenarios.parts import CONTROLS, FULL, Kit, Run, assemble, idle_threads, settle
@@ -28,7 +30,8 @@ COLLAPSING = (
 )
 
 
-def claim(run: Path, scenario: str, config: Run) -> FileLock:
+@contextmanager
+def claim(run: Path, scenario: str, config: Run) -> Iterator[None]:
     """Make a run's folder one's own and write its config there; the same folder again goes on.
 
     Raises:
@@ -36,31 +39,16 @@ def claim(run: Path, scenario: str, config: Run) -> FileLock:
     """
     if run.exists() and not run.is_dir():
         raise InputError(f"--run is {run}, but that is a file; give a folder.")
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InputError(
-            f"--run is {run}, but another process is writing to it; wait for it or give another."
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"--run is {run}, but it cannot be written to ({error.strerror}); give another folder."
-        ) from error
-    file = run / "config.yaml"
-    config = config.model_copy(update={"threads": config.threads or _threads_of(file) or idle_threads()})
-    text = f"scenario: {scenario}\n{to_yaml(config)}"
-    try:
+    with stopping(run), claimed(run):
+        file = run / "config.yaml"
+        config = config.model_copy(update={"threads": config.threads or _threads_of(file) or idle_threads()})
+        text = f"scenario: {scenario}\n{to_yaml(config)}"
         if begun(run):
             _refuse_changes(file, yaml.safe_load(text))
         elif file.exists():
             _clear(run)
-    except BaseException:
-        lock.release()
-        raise
-    replace_file(file, text.encode())
-    return lock
+        replace_file(file, text.encode())
+        yield
 
 
 def _threads_of(file: Path) -> int:
@@ -71,8 +59,8 @@ def _threads_of(file: Path) -> int:
 def _clear(run: Path) -> None:
     """Remove the stores that a run which was never begun left: its facts need not be those of the next."""
     for folder in (run, *(run / "arms").glob("*")):
-        for file in folder.glob("memory.sqlite*"):
-            file.unlink()
+        for file in (*folder.glob("memory.sqlite*"), folder / "run.json", folder / "sessions.jsonl"):
+            file.unlink(missing_ok=True)
 
 
 def _refuse_changes(file: Path, now: Options) -> None:

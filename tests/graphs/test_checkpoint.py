@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hunch.graphs import Mind, build_cycle, serializer, sqlite_saver, stream
 from hunch.graphs.mind import START_STATE
-from hunch.memory.errors import InputError
 from hunch.memory.records import Outcome, Record, Status, Turn
 
 Minds = Callable[..., Mind]
@@ -63,12 +63,27 @@ def test_a_live_object_is_refused(mind_in: Minds) -> None:
         through(mind_in(None))
 
 
-def test_a_file_that_holds_no_checkpoints_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["no database", "another program's", "flipped", "zeroed"])
+def test_a_file_that_holds_no_whole_checkpoints_is_set_aside_with_a_line_in_the_log(
+    mind_in: Minds, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "checkpoints.sqlite"
-    file.write_bytes(b"no database at all, but long enough to be read as one" * 20)
-    said = r"checkpoints\.sqlite cannot be used for checkpoints \(file is not a database\)"
-    with pytest.raises(InputError, match=said), sqlite_saver(file):
-        pass
+    if kind == "no database":
+        file.write_bytes(b"no database at all, but long enough to be read as one" * 20)
+    elif kind == "another program's":
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("CREATE TABLE others (name TEXT)")
+    else:
+        list(stream(mind_in(tmp_path), tmp_path))
+        body = file.read_bytes()
+        at = body.rindex(b"recent_yield")
+        zeroed = body[: at // 4096 * 4096] + bytes(4096) + body[at // 4096 * 4096 + 4096 :]
+        file.write_bytes(body.replace(b"recent_yield", b"recent_yielc") if kind == "flipped" else zeroed)
+    was = file.read_bytes()
+    with sqlite_saver(file) as saver:
+        assert list(saver.list(None)) == []
+    assert (tmp_path / "checkpoints.sqlite.set-aside").read_bytes() == was
+    assert "is set aside" in caplog.text
 
 
 def test_a_finished_run_leaves_the_checkpoints_of_one_episode(mind_in: Minds, tmp_path: Path) -> None:
@@ -76,4 +91,4 @@ def test_a_finished_run_leaves_the_checkpoints_of_one_episode(mind_in: Minds, tm
     with sqlite3.connect(tmp_path / "checkpoints.sqlite") as connection:
         threads = connection.execute("SELECT DISTINCT thread_id FROM checkpoints").fetchall()
     connection.close()
-    assert threads == [("episode-000001",)]
+    assert [name.rpartition("-episode-")[2] for (name,) in threads] == ["000001"]

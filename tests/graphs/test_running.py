@@ -133,8 +133,8 @@ def test_keeping_and_reinforcing_twice_change_nothing(mind_in: Minds, tmp_path: 
     from hunch.graphs.mind import START_STATE
 
     mind = mind_in(tmp_path, budget=Budget(sparks=40, width=3))
-    mind.weights = tmp_path / "weights"
-    mind.weights.mkdir()
+    mind.folder = tmp_path
+    (tmp_path / "weights").mkdir()
     runtime = SimpleNamespace(context=mind, stream_writer=lambda event: None)
     state = dict(START_STATE)
     for step in (spark, hallucinate, ground, verify):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunch.memory.errors import InputError
-from hunch.memory.reading import Reading, read_facts
+from hunch.memory.reading import LONGEST_LINE, MOST_BYTES, Reading, read_facts
 from hunch.memory.records import Concept, Fact, Triple
 from hunch.memory.sentences import markdown_facts, sentences
 
@@ -85,7 +86,13 @@ def test_all_keys_of_json_lines_are_read(read) -> None:  # type: ignore[no-untyp
         ('{"text": "a", "weight": NaN}', "weight"),
         ('{"text": 5}', "text: Input should be a valid string"),
         ('{"text": "a\\u0000b"}', "NUL"),
-        ("[" * 5000, "JSON"),
+        ("[" * 5000, "recursion limit exceeded"),
+        ('{"text":' + "[" * 40_000 + "]" * 40_000 + "}", "recursion limit exceeded"),
+        ('{"weight":' * 9000 + "1" + "}" * 9000, "recursion limit exceeded"),
+        ('{"text": "a", "weight": ' + "9" * 10_000 + "}", "number out of range"),
+        ('{"text": "a", "weight": 1e999999}', "weight: Input should be a finite number"),
+        ('{"text": "a\\ud800"}', "hex escape"),
+        ('{"text": "a", "date": "١٩٨٥"}', "is no date such as 1985"),
         ("not json", "JSON"),
     ],
 )
@@ -103,7 +110,7 @@ def test_bad_lines_are_counted_the_first_five_shown_and_nothing_is_taken(read) -
         read("f.tsv", body)
     assert str(caught.value).splitlines()[1:] == [
         "  line 2: has 2 columns separated by tabs, needs 3: 'a\\tb'",
-        "  line 3: byte 1 is not UTF-8: '\ufffd\\t\\t\\n'",
+        "  line 3: byte 1 is not UTF-8: '\ufffd\\t\\t'",
         "  line 4: holds a NUL byte: 'a\\tb\\x00\\tc'",
         "  line 5: column 2 is empty: 'a\\t\\tc'",
         f"  line 6: has 100,001 characters, at most 100,000 are read: '{'x' * 60}'",
@@ -112,6 +119,36 @@ def test_bad_lines_are_counted_the_first_five_shown_and_nothing_is_taken(read) -
     ]
     skipped = read("f.tsv", body, skip_bad=True)
     assert ends(skipped) == [("a", "b", "c")] and [bad.number for bad in skipped.bad] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_a_line_is_bad_from_its_first_character_too_many_however_long_it_is(read) -> None:  # type: ignore[no-untyped-def]  # fixture
+    longest, too_long = "é" * LONGEST_LINE, "😀" * (LONGEST_LINE + 1)  # 2 and 4 bytes each
+    endless = "a" * (3 * MOST_BYTES)
+    reading = read("f.md", f"\ufeff{longest}\r\n{too_long}\n{endless}\nThe last.", skip_bad=True)
+    assert [fact.text for fact in reading.facts] == [longest, "The last."]
+    assert [(bad.number, bad.reason) for bad in reading.bad] == [
+        (2, "has 100,001 characters, at most 100,000 are read"),
+        (3, f"has {len(endless) + 1:,} bytes, at most 100,000 characters are read"),
+    ]
+
+
+@pytest.mark.slow
+def test_an_endless_line_is_never_held_whole(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    with path.open("wb") as file:
+        file.truncate(200_000_000)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="line 1: has 200,000,000 bytes, at most 100,000 characters are read"):
+        read_facts(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+
+
+@pytest.mark.parametrize("line", ['{"%s": 1}', '{"text": "a", "date": "%s"}', '{"text": "a", "source": {"%s": 1}}'])
+def test_a_reason_is_short_however_long_what_it_refuses(read, line: str) -> None:  # type: ignore[no-untyped-def]  # fixture
+    (bad,) = read("f.jsonl", '{"text": "good"}\n' + line % ("1" * 90_000), skip_bad=True).bad
+    assert len(bad.reason) < 200 and len(bad.line_start) <= 60
 
 
 def test_an_open_quote_spoils_one_line_only(read) -> None:  # type: ignore[no-untyped-def]  # fixture
@@ -127,8 +164,14 @@ def test_ids_become_names_and_shared_names_are_kept_apart(read) -> None:  # type
 def test_concepts_are_read_from_their_own_file(read) -> None:  # type: ignore[no-untyped-def]  # fixture
     reading = read("f.tsv", "ASA\tthins\tblood\n", concepts='{"name": "aspirin", "type": "drug", "aliases": ["ASA"]}\n')
     assert reading.concepts == (Concept(name="aspirin", type="drug", aliases=("ASA",)),)
-    with pytest.raises(InputError, match="line 1: name: Field required"):
-        read("f.tsv", "a\tb\tc\n", concepts="{}\n")
+    for line, reason in (
+        ("{}", "name: Field required"),
+        ('{"name": " "}', "name may not be blank"),
+        ('{"name": "a", "aliases": ["b\\u0000"]}', "holds a NUL character"),
+        ('{"name": "a", "kind": "b"}', "unknown key 'kind'; known are name, type, aliases"),
+    ):
+        with pytest.raises(InputError, match=f"line 1: {reason}"):
+            read("f.tsv", "a\tb\tc\n", concepts=line + "\n")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from hunch.memory.halves import HalfRows
 from hunch.memory.vectors import VectorIndex
 
 D = 24
+THEN = {"position": 7, "facts": "then"}
 STAGES = {
     "full floats": {},
     "half floats": {"EXACT_LIMIT": 0},
@@ -138,8 +139,8 @@ def test_shapes_that_disagree_are_refused() -> None:
 @pytest.mark.usefixtures("stage")
 def test_a_snapshot_finds_what_the_index_found(tmp_path: Path) -> None:
     index = filled(rows(40))
-    index.save(tmp_path / "i", "then")
-    loaded = VectorIndex.load(tmp_path / "i", "then")
+    index.save(tmp_path / "i", THEN)
+    loaded = VectorIndex.load(tmp_path / "i", THEN)
     assert loaded is not None and len(loaded) == 40
     for one, other in zip(index.near(rows(5, 1), 4), loaded.near(rows(5, 1), 4), strict=True):
         assert_array_equal(one, other)
@@ -149,14 +150,14 @@ def test_a_snapshot_finds_what_the_index_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["flip", "cut", "zeros", "gone", "no manifest", "bad manifest", "no parts", "other stamp"]
+    "damage", ["flip", "cut", "zeros", "gone", "no manifest", "bad manifest", "no parts", "other facts"]
 )
 @pytest.mark.usefixtures("stage")
 def test_a_snapshot_that_disagrees_is_not_used_and_the_log_says_so(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "i"
-    filled(rows(40)).save(path, "then")
+    filled(rows(40)).save(path, THEN)
     body = bytearray(path.read_bytes())
     if damage == "flip":
         body[len(body) // 2] ^= 1
@@ -175,16 +176,27 @@ def test_a_snapshot_that_disagrees_is_not_used_and_the_log_says_so(
         manifest = json.loads(path.with_name("i.json").read_text())
         path.with_name("i.json").write_text(json.dumps({**manifest, "ends": []}))
     with caplog.at_level(logging.INFO):
-        assert VectorIndex.load(path, "now" if damage == "other stamp" else "then") is None
-    assert "is rebuilt" in caplog.text
+        assert VectorIndex.load(path, {**THEN, "facts": "others"} if damage == "other facts" else THEN) is None
+    assert "rebuilt" in caplog.text
+    left = {file.name for file in tmp_path.iterdir()}
+    assert left == {"i.set-aside", "i.json.set-aside"} - {
+        "gone": {"i.set-aside"},
+        "no manifest": {"i.json.set-aside"},
+    }.get(damage, set())
+
+
+def test_a_snapshot_of_an_earlier_time_is_left_to_be_overwritten(tmp_path: Path) -> None:
+    filled(rows(40)).save(tmp_path / "i", THEN)
+    assert VectorIndex.load(tmp_path / "i", {"position": 8, "facts": "now"}) is None
+    assert {file.name for file in tmp_path.iterdir()} == {"i", "i.json"}
 
 
 @pytest.mark.usefixtures("stage")
 def test_a_snapshot_that_holds_less_than_its_manifest_says_is_not_used(tmp_path: Path) -> None:
-    filled(rows(40)).save(tmp_path / "i", "then")
+    filled(rows(40)).save(tmp_path / "i", THEN)
     manifest = tmp_path / "i.json"
     manifest.write_text(manifest.read_text().replace('"count": 40', '"count": 41'))
-    assert VectorIndex.load(tmp_path / "i", "then") is None
+    assert VectorIndex.load(tmp_path / "i", THEN) is None
 
 
 @pytest.mark.usefixtures("stage")
@@ -193,14 +205,14 @@ def test_what_happens_after_saving_does_not_reach_the_file(tmp_path: Path, monke
     path, asked = tmp_path / "i", rows(5, 1)
     saved = filled(rows(40))
     then = saved.near(asked, 4)
-    saved.save(path, "then")
-    loaded = VectorIndex.load(path, "then")
+    saved.save(path, THEN)
+    loaded = VectorIndex.load(path, THEN)
     assert loaded is not None
     for index in (saved, loaded):
         index.remove(np.arange(20) * 3)
         index.add(np.arange(60) * 3, rows(60, seed=2))
         assert_allclose(index.near(asked, 4)[1], brute_force(rows(60, seed=2), asked, 4)[1], atol=1e-3)
-    again = VectorIndex.load(path, "then")
+    again = VectorIndex.load(path, THEN)
     assert again is not None
     assert_array_equal(again.near(asked, 4), then)
 
@@ -248,9 +260,9 @@ def test_whatever_is_added_replaced_removed_saved_and_loaded_the_index_holds_wha
                 index.remove(given)
                 held = {number: row for number, row in held.items() if number not in given}
             else:
-                index.save(path, "now")
+                index.save(path, THEN)
                 if act == "load":
-                    loaded = VectorIndex.load(path, "now")
+                    loaded = VectorIndex.load(path, THEN)
                     assert loaded is not None
                     index = loaded
             assert len(index) == len(held)
