@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
 
 from hunch.memory.errors import HunchError, InputError, StorageError
 from hunch.memory.ledger import DATABASE_ERROR
@@ -40,6 +43,20 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def on_sigterm() -> Iterator[RunControl]:
+    """Yield what drains a run when the process gets SIGTERM; as before afterwards, and outside the main thread."""
+    control = RunControl()
+    if threading.current_thread() is not threading.main_thread():
+        yield control
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: control.request_drain("SIGTERM"))
+    try:
+        yield control
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from hunch.graphs.running import stream
-from hunch.graphs.stopping import claimed, stopping
+from hunch.graphs.stopping import claimed, on_sigterm, stopping
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
 from hunch.scenarios.parts import CONTROLS, FULL, Kit, Run, assemble, idle_threads, settle
@@ -92,9 +92,10 @@ def run_arms(kit: Kit, run: Path, label: str) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             mind = assemble(kit, arm, folder, progress.note)
             warned = False
-            for event in stream(mind, folder):
-                progress.update({**event, "arm": arm.name})
-                if event["collapsing"] and not warned:
-                    progress.note(COLLAPSING.format(arm=arm.name, samples=event["samples"]))
-                warned |= event["collapsing"]
+            with on_sigterm() as control:
+                for event in stream(mind, folder, control=control):
+                    progress.update({**event, "arm": arm.name})
+                    if event["collapsing"] and not warned:
+                        progress.note(COLLAPSING.format(arm=arm.name, samples=event["samples"]))
+                    warned |= event["collapsing"]
             mind.knowledge.ledger.close()

@@ -18,6 +18,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+NOT_WELL = 1
+"""The exit code when the machine, not what was asked for, is at fault."""
 INTERRUPTED = 130
 """The exit code that shells expect after Ctrl-C."""
 
@@ -52,13 +54,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # the boundary: whatever is not ours goes on as it came
-        from hunch.memory.errors import HunchError
-
-        if not isinstance(error, HunchError):
+        said = _said(error, words)
+        if said is None:
             raise
-        first, *rest = (line.strip() for line in str(error).splitlines())
-        print(f"hunch: {' '.join([first, '; '.join(rest)]).strip()}", file=sys.stderr)
-        return 2
+        print(f"hunch: {said[0]}", file=sys.stderr)
+        return said[1]
+
+
+def _said(error: Exception, words: Sequence[str]) -> tuple[str, int] | None:
+    """Return an error as one line, with the exit code; None for a mistake of ours."""
+    from hunch.memory.errors import HunchError, StorageError
+
+    first, *rest = (line.strip() for line in str(error).splitlines() or [""])
+    line = " ".join([first, "; ".join(rest)]).strip()
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'} could not be used ({error.strerror or line}).", NOT_WELL
+    if not isinstance(error, HunchError):
+        return None
+    if isinstance(error, StorageError):
+        return line, NOT_WELL
+    if type(error).__name__ == "StoppedError":  # not imported: that would load LangGraph for a mistyped option
+        return f"{line} To go on, give the same command again: {_again(words)}", NOT_WELL
+    return line, 2
 
 
 def _command(words: list[str]) -> int:

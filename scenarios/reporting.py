@@ -85,7 +85,7 @@ def write(
 ) -> None:
     """Write ``report.html`` and ``results.json`` into a run's folder."""
     main = results[-1]
-    with Ledger(arm_folder(run, main.name) / "memory.sqlite", read_only=True) as ledger:
+    with Ledger(arm_folder(run, main.name) / "memory.sqlite", read_only=True) as ledger, ledger.reading():
         knowledge = Knowledge(ledger)
         facts = knowledge.observed()
         links = {fact.id: fact.triple for fact in knowledge.facts() if fact.triple}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hunch.agent.grounding import UNREADABLE
+from hunch.graphs.resuming import read_events
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
@@ -97,8 +97,10 @@ def result_of(run: Path, arm: str, truths: Collection[str] | None = None) -> Arm
     folder = arm_folder(run, arm)
     with Ledger(folder / "memory.sqlite", read_only=True) as ledger:
         archive = Archive(ledger)
-        draws, insights = archive.draws(), archive.ranked()
-    events = events_of(folder)
+        with ledger.reading():
+            draws, insights = archive.draws(), archive.ranked()
+    last = draws[-1].round if draws else -1
+    events = [event for event in events_of(folder) if event["round"] <= last]
     first: dict[str, bool] = {}
     for draw in draws:
         first.setdefault(draw.key, draw.standing is not Standing.RECALL and draw.strength > UNREADABLE)
@@ -131,5 +133,4 @@ def _curve(marks: np.ndarray, points: int = 200) -> tuple[list[int], list[int]]:
 
 def events_of(folder: Path) -> list[dict[str, Any]]:
     """Return the figures of each round that an arm logged, in order."""
-    log = folder / "events.jsonl"
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    return read_events(folder / "events.jsonl")

@@ -317,6 +317,7 @@ def _short(text: str, letters: int) -> str:
     """Return ``text``, cut to a width of ``letters`` letters."""
     if _letters(text) <= letters:
         return text
+    text = text[:letters]  # a letter is at least one wide
     while text and _letters(text) > letters - 1:
         text = text[:-1]
     return f"{text.rstrip()}…"

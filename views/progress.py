@@ -20,14 +20,16 @@ from rich.console import Console
 from rich.text import Text
 
 _SEQUENCE = re.compile(
-    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC, terminated
+    # OSC, DCS, SOS, PM, APC, terminated; no other begins within, or many openings would be searched to the end each
+    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[ -/]*[0-~]"  # all other escapes
 )
 _BLANK = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of the text
+    "\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f"  # marks that turn the direction of the text, or are not seen
+    "\u00ad\u200b\ufeff"  # nor are these; joiners stay, for scripts and emoji need them
     "\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"  # annotations, non-characters, invisible tags
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -36,8 +38,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def plain(text: str) -> str:
     """Return ``text`` as one line that can neither steer a terminal nor hide or reorder what it says.
 
-    Escape sequences, control characters and direction overrides go; tabs and line breaks become one space; half
-    surrogate pairs, which no encoding accepts, become U+FFFD. Markup of HTML or rich is not touched.
+    Escape sequences, control characters, direction overrides and what has no width go; tabs and line breaks become one
+    space; half surrogate pairs, which no encoding accepts, become U+FFFD. Markup of HTML or rich is not touched. It
+    takes time in proportion to the length.
     """
     text = _BLANK.sub(" ", _SEQUENCE.sub("", text))
     return _SURROGATE.sub("\ufffd", _UNSEEN.sub("", text))

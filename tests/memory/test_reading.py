@@ -132,17 +132,16 @@ def test_a_line_is_bad_from_its_first_character_too_many_however_long_it_is(read
     ]
 
 
-@pytest.mark.slow
 def test_an_endless_line_is_never_held_whole(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
     with path.open("wb") as file:
-        file.truncate(200_000_000)
+        file.truncate(20_000_000)  # zeros
     tracemalloc.start()
-    with pytest.raises(InputError, match="line 1: has 200,000,000 bytes, at most 100,000 characters are read"):
+    with pytest.raises(InputError, match="line 1: has 20,000,000 bytes, at most 100,000 characters are read"):
         read_facts(path)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 10_000_000
+    assert most < 3_000_000
 
 
 @pytest.mark.parametrize("line", ['{"%s": 1}', '{"text": "a", "date": "%s"}', '{"text": "a", "source": {"%s": 1}}'])
