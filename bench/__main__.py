@@ -1,7 +1,7 @@
 """The benchmarks' command line: ``python -m bench NAME``, from the repository's root.
 
-The names are demo, discover, firing, hallucination, reinforcement and scale; ``python -m bench --help`` tells of each.
-Each shows progress, prints its figures and writes them as JSON, with the machine and the commit they come from.
+``python -m bench --help`` tells of each. Each shows progress, prints its figures and writes them as JSON, with the
+machine and the commit they come from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import demo, discover, firing, hallucination, reinforcement, scale
+from bench import demo, discover, durability, firing, hallucination, reinforcement, scale
 from bench.machine import machine
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
@@ -72,6 +72,14 @@ def _parser() -> _Parser:
     command = commands.add_parser("hallucination", help=about, description=about)
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
     command.add_argument("--seeds", type=_count, default=5, help="worlds that perturbation is measured on (default 5)")
+    about = "kills, damaged files, a full disk, and a week of rounds: what is lost"
+    command = commands.add_parser("durability", help=about, description=about)
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--kills", type=_count, default=100, help="random moments to kill at (default 100)")
+    command.add_argument("--faults", type=_count, default=300, help="files to damage (default 300)")
+    command.add_argument("--full", type=_count, default=50, help="writes to a full disk (default 50)")
+    command.add_argument("--rounds", type=_count, default=20_000, help="rounds of the week (default 20000)")
+    command.add_argument("--parts", nargs="+", choices=durability.PARTS, default=list(durability.PARTS))
     about = "what size costs: ten thousand to a million facts"
     command = commands.add_parser("scale", help=about, description=about)
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
@@ -102,6 +110,9 @@ def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return what a benchmark measures; ``folder`` is gone afterwards."""
     if given.command == "scale":
         return scale.measure(sizes=given.sizes)
+    if given.command == "durability":
+        sizes = {"kills": given.kills, "faults": given.faults, "full": given.full, "rounds": given.rounds}
+        return durability.measure(**sizes, runs=folder, parts=tuple(given.parts))
     cache = given.cache or folder / "cache"
     if given.command == "firing":
         return firing.measure(given.data, cache=cache)

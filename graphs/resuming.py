@@ -186,9 +186,9 @@ def _from_ledger(mind: Mind, folder: Path, about: About) -> State:
             break
     else:
         raise InputError(
-            f"{folder} cannot go on: its ledger holds {drawn} rounds, but the weights that were learned up to round "
-            f"{drawn - MOST_REDONE} or later are missing or damaged, or the ledger itself is (`hunch facts verify`); "
-            "what was kept is still there to be read, but another run (another folder) has to be started."
+            f"{folder} cannot go on: its ledger holds {drawn} rounds, but of round {drawn - MOST_REDONE} and later the "
+            "weights, the figures in events.jsonl or the ledger's own rows are missing or damaged (`hunch facts verify` "
+            "tells of those); what was kept can still be read, but another run (another folder) has to be started."
         )
     if round < drawn:
         log.warning("%s: rounds %d to %d are drawn again", folder, round, drawn - 1)
@@ -197,13 +197,12 @@ def _from_ledger(mind: Mind, folder: Path, about: About) -> State:
     state = begin(round)
     for _, several in islice(_by_round(draws), max(0, round - first - 2 * mind.budget.patience), None):
         state = cast(State, {**state, **mind.budget.recent_of(state, several)})
-    seconds = [event["seconds"] for event in read_events(folder / "events.jsonl") if event["round"] < round]
     return State(
         **{
             **state,
             "samples": len(draws),
             "kept": sum(draw.kept for draw in draws),
-            "seconds": float(seconds[-1]) if seconds else 0.0,
+            "seconds": float(told[round - 1]["seconds"]) if round - 1 in told else 0.0,
             "turn": Turn(),
         }
     )

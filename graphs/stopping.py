@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -77,8 +78,10 @@ def stopping(folder: Path | None) -> Iterator[None]:
         raise StoppedError(
             f"{error.filename or folder} could not be written to ({error.strerror}); {later}; make room."
         ) from error
-    except RuntimeError as error:  # torch's own classes of it, on a GPU and on a CPU
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-            raise
-        first = str(error).splitlines()[0]
-        raise StoppedError(f"the memory does not suffice ({first}); {later}; draw fewer at a time.") from error
+    except Exception as error:  # torch and the libraries written in Rust have classes of their own for these
+        line = (str(error).splitlines() or [""])[0]
+        if "out of memory" in line or "can't allocate memory" in line:
+            raise StoppedError(f"the memory does not suffice ({line}); {later}; draw fewer at a time.") from error
+        if (number := re.search(r"\(os error (\d+)\)", line)) and int(number[1]) in FULL:
+            raise StoppedError(f"{folder} could not be written to ({line}); {later}; make room.") from error
+        raise

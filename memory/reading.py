@@ -160,12 +160,12 @@ def read_facts(
 
 def _lines(path: Path, bad: list[BadLine]) -> list[Line]:
     """Return the lines that are text; the others go to ``bad``."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the name.")
-    if not path.is_file():
-        raise InputError(f"{path} is no file (a directory?); name the file that holds the facts.")
     lines = []
     try:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; check the name.")
+        if not path.is_file():  # opening a pipe would wait for whoever writes to it
+            raise InputError(f"{path} is no file (a directory?); name the file that holds the facts.")
         with path.open("rb") as file:
             for number, raw in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), 1):
                 try:
@@ -178,7 +178,7 @@ def _lines(path: Path, bad: list[BadLine]) -> list[Line]:
                     start = raw[: 4 * LINE_START].decode("utf-8", "replace").rstrip("\r\n")
                     bad.append(_bad(number, str(error), start))
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}); check its name and permissions.") from error
     if not lines and not bad:
         raise InputError(f"{path} is empty; give a file with at least one fact.")
     return lines

@@ -13,6 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("memory", "agent", "graphs", "views", "scenarios")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+UNPICKLING = ("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib")
+RUNNING = (
+    "eval", "exec", "compile", "__import__", "builtins.eval", "builtins.exec", "yaml.load", "yaml.unsafe_load",
+    "yaml.full_load", "os.system", "os.popen", "torch.load", "pandas.read_pickle", "pd.read_pickle",
+)  # fmt: skip
 SOURCES = sorted(file for room in (*ROOMS, "tests", "bench") for file in (ROOT / room).rglob("*.py"))
 
 
@@ -93,3 +98,67 @@ def test_every_pin_lies_in_the_range_that_pyproject_declares() -> None:
 
 def test_the_changelog_speaks_of_the_version_at_hand() -> None:
     assert f"## {PROJECT['project']['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def dangers(tree: ast.AST) -> list[str]:
+    """Return what a file does that lets text or a file of others run as code, each with its line."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, name.name) for name in node.names if name.name.split(".")[0] in UNPICKLING]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in UNPICKLING:
+            found.append((node.lineno, f"from {node.module}"))
+        elif isinstance(node, ast.Call):
+            found += [(node.lineno, danger) for danger in _dangers_of_call(node)]
+    return [f"line {line}: {danger}" for line, danger in sorted(found)]
+
+
+def _dangers_of_call(call: ast.Call) -> list[str]:
+    called = ast.unparse(call.func)
+    given = {word.arg: word.value for word in call.keywords}
+
+    def says(name: str, value: bool) -> bool:
+        return isinstance(said := given.get(name), ast.Constant) and said.value is value
+
+    found = [called] if called in RUNNING else []
+    found += [
+        f"{name}=True" for name in ("shell", "trust_remote_code", "allow_pickle", "pickle_fallback") if says(name, True)
+    ]
+    if called in ("np.load", "numpy.load") and not says("allow_pickle", False):
+        found.append(f"{called} without allow_pickle=False")
+    if isinstance(call.func, ast.Attribute) and call.func.attr in ("format", "format_map"):
+        pattern = call.func.value
+        constant = isinstance(pattern, ast.Name | ast.Attribute) and ast.unparse(pattern).split(".")[-1].isupper()
+        if not constant and not isinstance(pattern, ast.Constant | ast.JoinedStr):
+            found.append(f"{called}(): a pattern that others wrote reads attributes")
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nothing_that_others_wrote_is_run_unpickled_or_used_as_a_pattern(room: str) -> None:
+    files = sorted((ROOT / room).rglob("*.py"))
+    trees = {str(file.relative_to(ROOT)): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+    assert {file: found for file, tree in trees.items() if (found := dangers(tree))} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "eval(text)", "exec(text)", "compile(text, '', 'eval')", "import pickle", "from dill import loads",
+        "yaml.load(f)",
+        "import marshal as m", "os.system(c)", "run(c, shell=True)", "torch.load(p)", "np.load(p)", "text.format(a=1)",
+        "np.load(p, allow_pickle=True)", "load(p, trust_remote_code=True)", "self.text.format()",
+        "(a + b).format_map(c)",
+    ],
+)  # fmt: skip
+def test_what_would_run_what_others_wrote_is_seen(line: str) -> None:
+    assert dangers(ast.parse(line)) != []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["re.compile(p)", "model.eval()", "'{}'.format(a)", "cls.TASK.format(a=1)", "yaml.safe_load(f)", "f(shell=False)",
+     "np.load(p, allow_pickle=False)", "load(p, trust_remote_code=trusted)", "ast.literal_eval(t)"],
+)  # fmt: skip
+def test_what_only_looks_so_is_let_pass(line: str) -> None:
+    assert dangers(ast.parse(line)) == []

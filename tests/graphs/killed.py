@@ -10,47 +10,21 @@ goes on in the same folder. Writes a line of JSON for each place: what was about
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from conftest import Savourer, left, rambling
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from bench.killing import Places, forked
 from hunch.graphs import stream
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 
 SEED = 1
 """A world in which much is kept, so that a loss would show."""
-
-
-class Places:
-    """Counts the places passed, and dies at one of them."""
-
-    def __init__(self, fatal: int | None) -> None:
-        self.fatal = fatal
-        self.names: list[str] = []
-
-    def watch(self, owner: Any, name: str) -> None:
-        act: Callable[..., Any] = getattr(owner, name)
-
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            self.at(f"before {name}")
-            result = act(*args, **kwargs)
-            self.at(f"after {name}")
-            return result
-
-        setattr(owner, name, watched)
-
-    def at(self, name: str) -> None:
-        self.names.append(name)
-        if len(self.names) - 1 == self.fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def live(folder: Path, fatal: int | None) -> list[str]:
@@ -76,21 +50,6 @@ def live(folder: Path, fatal: int | None) -> list[str]:
     for _ in stream(mind, folder):
         places.at("after an event")
     return places.names
-
-
-def forked(act: Callable[[], object]) -> int:
-    """Do something in a process of its own and return how it ended."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
-    try:
-        act()
-        code = 0
-    except BaseException:  # noqa: BLE001 - the child must not go on as its parent
-        traceback.print_exc()
-    finally:
-        os._exit(code)
 
 
 def events(folder: Path) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -193,6 +194,27 @@ def test_missing_files_and_directories_are_refused(tmp_path: Path) -> None:
     (tmp_path / "d.tsv").mkdir()
     with pytest.raises(InputError, match="is no file"):
         read_facts(tmp_path / "d.tsv")
+
+
+def test_pipes_and_devices_are_refused_without_waiting_for_them(tmp_path: Path) -> None:
+    pipe, device, good = tmp_path / "pipe.tsv", tmp_path / "device.tsv", tmp_path / "f.tsv"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    good.write_text("a\tb\tc\n")
+    for path in (pipe, device):
+        with pytest.raises(InputError, match=r"is no file .*; name the file that holds the facts"):
+            read_facts(path)
+        with pytest.raises(InputError, match="is no file"):
+            read_facts(good, labels=path)
+        with pytest.raises(InputError, match="is no file"):
+            read_facts(good, concepts=path)
+
+
+def test_a_name_that_no_disk_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read \(File name too long\); check its name"):
+        read_facts(tmp_path / f"{'a' * 300}.tsv")
+    with pytest.raises(InputError, match="does not exist; check the name"):
+        read_facts(tmp_path / "a\0b.tsv")
 
 
 def test_plain_text_gives_a_fact_per_sentence(read) -> None:  # type: ignore[no-untyped-def]  # fixture
