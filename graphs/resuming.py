@@ -175,20 +175,17 @@ def _from_ledger(mind: Mind, folder: Path, about: About) -> State:
     ledger, first = mind.knowledge.ledger, about["first_round"]
     drawn = mind.archive.rounds()
     whole = min([drawn, *(round for round in ledger.damaged_rounds() if round >= first)])
+    told = {event["round"]: event for event in read_events(folder / "events.jsonl")}
     learns_from = about["learns_from"]
     for round in range(whole, max(first, drawn - MOST_REDONE) - 1, -1):
-        if (
-            mind.learner is None
-            or learns_from is None
-            or round <= learns_from
-            or trusted_weights(mind, folder, round - 1)
-        ):
+        learned = mind.learner is not None and learns_from is not None and learns_from < round
+        if round == first or (round - 1 in told and (not learned or trusted_weights(mind, folder, round - 1))):
             break
     else:
         raise InputError(
             f"{folder} cannot go on: its ledger holds {drawn} rounds, but of round {drawn - MOST_REDONE} and later the "
-            "weights, the figures in events.jsonl or the ledger's own rows are missing or damaged (`hunch facts verify` "
-            "tells of those); what was kept can still be read, but another run (another folder) has to be started."
+            "weights, the figures in events.jsonl or the ledger's own rows are missing or damaged (see `hunch facts "
+            "verify`); what was kept can still be read, but another run, in another folder, has to be started."
         )
     if round < drawn:
         log.warning("%s: rounds %d to %d are drawn again", folder, round, drawn - 1)
