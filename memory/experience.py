@@ -47,9 +47,9 @@ class Archive:
             self.log(draws)
             return self.keep(experiences)
 
-    def all(self) -> list[Experience]:
-        """Return all experience that holds, by (round, slot)."""
-        return self._ledger.experiences()
+    def all(self, *, retracted: bool = False) -> list[Experience]:
+        """Return all experience that holds, by (round, slot); with ``retracted``, also what does not any more."""
+        return self._ledger.experiences(retracted=retracted)
 
     def before(self, round: int) -> list[Experience]:
         """Return the experience of the rounds before ``round``, by (round, slot)."""

@@ -134,7 +134,10 @@ class Ledger:
             self._depth = 1
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
+                before = self._connection.total_changes
                 yield self._connection
+                if self._connection.total_changes > before:  # so that the log always holds the page with the identity
+                    self._connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'commits'")
                 self._connection.execute("COMMIT")
             except UnicodeEncodeError as error:
                 self._undo()

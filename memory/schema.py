@@ -4,7 +4,8 @@
 * ``experience`` is what was kept. ``supports`` tells what it rests on: each thing that fired for it (``firing``) and
   the facts that this took. ``retracted`` is 1 while nothing holds it up (``memory/truth.py``).
 * ``retractions`` are what was taken back by itself, and why; one that was undone stays, marked so.
-* ``meta`` holds the position of the last change and the ledger's identity, a random number drawn when it was made.
+* ``meta`` holds the position of the last change, the number of commits, and the ledger's identity: a random number,
+  drawn when it was made.
 * ``rounds`` hold a digest of the samples that a round drew, and ``experience`` one of each body, for SQLite has no
   checksums of its own. Those of a file of an earlier version are empty.
 """
@@ -53,7 +54,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " round INTEGER NOT NULL, undone INTEGER)",
         "CREATE INDEX retractions_by_target ON retractions (target)",
         "CREATE TABLE rounds (round INTEGER PRIMARY KEY, digest TEXT NOT NULL)",
-        "INSERT INTO meta VALUES ('identity', abs(random() % 1000000000000000))",
+        "INSERT INTO meta VALUES ('identity', abs(random() % 1000000000000000)), ('commits', 0)",
     ),
 )
 """Migration ``i`` takes a file from version ``i`` to ``i + 1``. Never edited once released, only appended to."""

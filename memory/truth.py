@@ -97,6 +97,11 @@ def forget_rounds(ledger: Ledger, first: int) -> None:
         _apply(ledger, touched)
 
 
+def unsettled(ledger: Ledger) -> Change:
+    """Return what would change if all were looked at again: nothing, in a sound ledger."""
+    return _change(ledger, {id for (id,) in ledger.rows("SELECT id FROM experience")}, gone=set())
+
+
 def rests_on(ledger: Ledger, ids: Collection[str]) -> dict[str, set[str]]:
     """Return for each of these experiences the earlier ones that it rests on directly, or was built on."""
     found: dict[str, set[str]] = {id: set() for id in ids}

@@ -1,4 +1,4 @@
-"""The command line: ``hunch run | fire | direction | scenarios | facts | report | doctor``.
+"""The command line: ``hunch run | fire | direction | scenarios | facts | experience | report | doctor``.
 
 Each command imports what it needs when it is called, so that ``hunch --help`` answers at once and ``hunch doctor``
 still answers when a library is broken. What a person gave wrongly is one line on stderr and exit code 2; a traceback
@@ -34,7 +34,8 @@ hunch: wild hypotheses from a language model, grounded in what is known, kept, a
   hunch fire HYPOTHESIS --facts F    what known facts make of a hypothesis, and why
   hunch direction find --out FILE    a direction in a model's states; also: direction show, direction sweep
   hunch report RUN                   write the report of a run's folder anew
-  hunch facts import FILE --store S  bring facts into a store; also: facts show, facts search
+  hunch facts import FILE --store S  bring facts into a store; also: facts show, facts search, facts verify
+  hunch experience why RUN ID        where an insight came from; also: list, lineage, as-of, rests-on, retract, export
   hunch doctor                       what is wrong with this machine's set-up, and how to mend it
   hunch --version
 """
@@ -91,6 +92,7 @@ def _command(words: list[str]) -> int:
         "direction": _direction,
         "scenarios": _scenarios,
         "facts": _facts,
+        "experience": _experience,
         "report": _report,
         "doctor": _doctor,
     }
@@ -141,6 +143,12 @@ def _facts(words: list[str]) -> int:
     from hunch.scenarios import facts
 
     return facts.main(words)
+
+
+def _experience(words: list[str]) -> int:
+    from hunch.scenarios import experience
+
+    return experience.main(words)
 
 
 def _report(words: list[str]) -> int:

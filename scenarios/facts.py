@@ -1,4 +1,4 @@
-"""``hunch facts import | show | search``: look after a store of facts without writing code.
+"""``hunch facts import | show | search | verify``: look after a store of facts without writing code.
 
 A store is one SQLite file. Importing the same file twice changes nothing; a file with bad lines imports nothing unless
 ``--skip-bad`` is given.
@@ -19,12 +19,16 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact
+from hunch.memory.verifying import verify
 from hunch.scenarios.options import Parser, count
 from hunch.views.progress import plain
 
+SHOWN = 5
+"""Faults of a kind that are listed."""
+
 
 def main(words: Sequence[str]) -> int:
-    """Do one of the three; return the exit code.
+    """Do one of the four; return the exit code: 1 when ``verify`` finds damage.
 
     Raises:
         InputError: for a missing or broken file, an unknown option, an empty store, an unknown concept.
@@ -34,12 +38,14 @@ def main(words: Sequence[str]) -> int:
         return _import(given.file, given.store, labels=given.labels, concepts=given.concepts, skip_bad=given.skip_bad)
     if given.task == "show":
         return _show(given.store, concept=given.concept, limit=given.limit)
+    if given.task == "verify":
+        return _verify(given.store)
     return _search(given.store, given.query, k=given.k)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="hunch facts", description="Look after a store of facts.", allow_abbrev=False)
-    tasks = parser.add_subparsers(dest="task", required=True, metavar="import|show|search")
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="import|show|search|verify")
     bring = tasks.add_parser("import", help="bring facts from a file into a store", allow_abbrev=False)
     bring.add_argument("file", type=Path, metavar="FILE", help="triples (.tsv .csv), facts (.jsonl) or text (.txt .md)")
     bring.add_argument("--labels", type=Path, help="two tab-separated columns, id and name, to replace ids by names")
@@ -51,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     search = tasks.add_parser("search", help="list the facts nearest to a text", allow_abbrev=False)
     search.add_argument("query", metavar="QUERY", help="any text")
     search.add_argument("-k", type=count, default=10, help="how many facts (default 10)")
-    for task in (bring, show, search):
+    check = tasks.add_parser(
+        "verify", help="look for damage in a store, a run's memory.sqlite included", allow_abbrev=False
+    )
+    for task in (bring, show, search, check):
         task.add_argument("--store", type=Path, required=True, help="the store's SQLite file")
     return parser
 
@@ -117,6 +126,20 @@ def _search(store: Path, query: str, *, k: int) -> int:
     if not hits:
         print(f"no fact in {store} resembles {plain(query)!r}.")
     return 0
+
+
+def _verify(store: Path) -> int:
+    _opened(store).close()
+    damaged = 0
+    for check in verify(store):
+        damaged += bool(check.wrong)
+        print(plain(f"  {'DAMAGED' if check.wrong else 'ok':<8} {check.name:<11} {check.seen}"))
+        for line in check.wrong[:SHOWN]:
+            print(f"           {plain(line)}")
+        if len(check.wrong) > SHOWN:
+            print(f"           ... and {len(check.wrong) - SHOWN:,} more")
+    print(f"{store} is damaged: bring a copy back." if damaged else f"{store} is whole.")
+    return 1 if damaged else 0
 
 
 def _opened(store: Path) -> Ledger:

@@ -72,6 +72,7 @@ STEERING = (
     "аspirin ⅼowers ｂlood ѵiscosity",  # look-alikes, on purpose
     "Z̷̛̼͓͖͚̤̥̪̝̗̮͓͕͒̇͌̽́̍̈́͘͜͝a̶̧̛̫̹̘̝͇͎̅̓͗̈̄̌͘͝l̵̨̙̦̗̈́͂̈́̀g̶̛̫̲̀̈́o̴͔̓",
     "line\u2028paragraph\u2029next\x85end\x1c\x1d\x1e",
+    "not\u180e seen\U0001bca0\U0001d173 \u3164\U000e0100",
     "\x00", "a\x00b\x00", "\ufffe\uffff\ufdd0 \ufffd",
 )  # fmt: skip
 """For terminals and eyes."""

@@ -44,7 +44,7 @@ from tests.hostile import CANARY, PAGES, SERVER, corpus, hostile_text
 
 SEQUENCE = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]|\r")
 """What rich writes to steer a terminal."""
-UNSEEN = "\u061c\u200b\u200e\u200f\u00ad\u180e\ufeff"
+UNSEEN = "\u061c\u200b\u200e\u200f\u00ad\u180e\ufeff\U0001bca0\U0001d173"
 FEW, MANY = 300, 10_000
 
 
@@ -146,7 +146,7 @@ def asked(texts: list[str]) -> list[Hypothesis]:
 
 
 def test_whatever_is_said_is_grounded_and_explained(texts: list[str]) -> None:
-    some = texts[:: len(texts) // 50] if len(texts) == FEW else texts[:: len(texts) // 600]
+    some = texts[:: len(texts) // (50 if len(texts) == FEW else 200)]
     stored = storable(some)
     known = [claim(text, "treats", "condition 2").triple for text in stored]
     facts = [Fact(text=f"{text} treats it", triple=triple) for text, triple in zip(stored, known, strict=True)]
@@ -305,10 +305,15 @@ class Browser:
     def done_by(self, file: Path) -> list[str]:
         """Open a file, point at and click all that it holds, and return what it did beside being shown."""
         done: list[str] = []
+
+        def closed(dialog: Any) -> None:
+            done.append(dialog.message)
+            dialog.dismiss()
+
         context = self._browser.new_context()
         context.on("request", lambda request: done.append(request.url))
         page = context.new_page()
-        page.on("dialog", lambda dialog: (done.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", closed)
         page.on("popup", lambda popup: done.append("popup"))
         page.goto(file.as_uri(), wait_until="load")
         page.evaluate(

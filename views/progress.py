@@ -29,7 +29,8 @@ _BLANK = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
     "\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f"  # marks that turn the direction of the text, or are not seen
-    "\u00ad\u200b\ufeff"  # nor are these; joiners stay, for scripts and emoji need them
+    "\u00ad\u180e\u200b\ufeff"  # nor are these; joiners stay, for scripts and emoji need them
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # nor those of shorthand and music
     "\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"  # annotations, non-characters, invisible tags
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -203,10 +203,11 @@ def _evidence(
 
 def _filled(text: str, width: int, indent: str, hanging: str | int = 10) -> Iterator[str]:
     """Yield a text as lines of at most ``width`` letters, the first indented, the others further."""
-    more = " " * hanging if isinstance(hanging, int) else hanging
+    width = max(width, 40)
+    more = " " * min(hanging, width // 2) if isinstance(hanging, int) else hanging  # else a letter a line at worst
     yield from textwrap.wrap(
         plain(text),
-        max(width, 40),
+        width,
         initial_indent=indent,
         subsequent_indent=indent + more,
         break_on_hyphens=False,
