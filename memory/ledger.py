@@ -375,8 +375,9 @@ class Ledger:
         return int(self.rows("SELECT count(*) FROM draws WHERE round >= ?", (first_round,))[0][0])
 
     def round_count(self) -> int:
-        """Return one more than the number of the last round that drew anything."""
-        return int(self.rows("SELECT ifnull(max(round) + 1, 0) FROM draws")[0][0])
+        """Return one more than the number of the last round that drew or kept anything."""
+        last = "SELECT max(ifnull((SELECT max(round) FROM draws), -1), ifnull((SELECT max(round) FROM experience), -1))"
+        return int(self.rows(last)[0][0]) + 1
 
     def draws(self) -> list[Draw]:
         """Return all samples by (round, slot)."""

@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
         elif given.task == "export":
             print(f"{export(archive, given.file):,} experiences written to {given.file}")
         elif given.task == "undo":
-            _list(archive.undo(given.number), None, "holds again")
+            _list(archive.undo(given.number), None, "hold again")
         elif given.task == "retract":
             _list(archive.retract([_id(ledger, given.id)], given.reason), None, "fell")
             print(f"`hunch experience undo {given.run} {archive.retractions()[-1].number}` undoes it.")
