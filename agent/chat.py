@@ -153,6 +153,11 @@ class ChatForm:
         return SentenceForm().read(spark, answer if spark.prompt.endswith("?") else f" {answer}")
 
 
+def _whole(text: str) -> str:
+    """Return a text whose half surrogate pairs, which JSON can give and no ledger takes, are question marks."""
+    return text.encode(errors="replace").decode()
+
+
 def answers_in(text: str) -> list[str]:
     """Return the lines of an answer that say something, without thoughts, bullets, numbers and marks of emphasis."""
     lines = (_BULLET.sub("", line).strip().strip("*_`\"'“”").strip() for line in _THOUGHT.sub("", text).splitlines())
@@ -257,7 +262,7 @@ class ChatGenerator:
                 list(some), config={"max_concurrency": self._concurrency}, return_exceptions=True
             )
             self._count(some, came, time.monotonic() - began)
-            said += [str(one.text) if isinstance(one, AIMessage) else "" for one in came]
+            said += [_whole(str(one.text)) if isinstance(one, AIMessage) else "" for one in came]
         return said
 
     def _ask(self, request: tuple[list[BaseMessage], int]) -> AIMessage:

@@ -13,11 +13,16 @@ from collections.abc import Iterable, Iterator
 _ABBREVIATIONS = (
     "al approx ca cf dr e.g ed eds eg eq etc fig figs i.e ie jr mr mrs ms no nos pp prof resp sr st vol vs viz"
 )
-_END = re.compile(r"[.!?]+[\"'”’)\]]*\s+(?=\S)|(?<=[。！？])")
+LONGEST_EMPHASIS = 300
+"""Letters between marks of emphasis; around more of them the marks stay."""
+# Patterns are tried once per run of their letters and look no further than they must: the time a line takes grows with
+# its length, whatever it consists of.
+_END = re.compile(r"(?<![.!?])[.!?]++[\"'”’)\]]*+\s++(?=\S)|(?<=[。！？])")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 _SKIPPED = re.compile(r"\s*(?:#|\||<!--|={3,}\s*$|-{3,}\s*$|\*{3,}\s*$|_{3,}\s*$)")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_EMPHASIS = re.compile(r"(\*\*|__|`+)(?=\S)(.+?)(?<=\S)\1|(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\3(?!\w)")
+_LINK = re.compile(r"!?\[([^\[\]]*+)\]\([^()]*+\)")
+_SPAN = rf"(?=\S)(.{{1,{LONGEST_EMPHASIS}}}?)(?<=\S)"
+_EMPHASIS = re.compile(rf"(\*\*|__|(?<!`)`++){_SPAN}\1|(?<!\w)([*_]){_SPAN}\3(?!\w)")
 
 
 def sentences(text: str) -> list[str]:

@@ -58,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = _said(error, words)
         if said is None:
             raise
-        print(f"hunch: {said[0]}", file=sys.stderr)
+        from hunch.views.progress import plain
+
+        print(f"hunch: {plain(said[0])}", file=sys.stderr)
         return said[1]
 
 

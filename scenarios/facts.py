@@ -153,7 +153,11 @@ def _resolved(knowledge: Knowledge, concept: str) -> str:
     name = knowledge.resolve(concept)
     if name is None:
         close = difflib.get_close_matches(concept, [known.name for known in knowledge.concepts()], n=3)
-        remedy = f"did you mean {', '.join(close)}?" if close else "`hunch facts search` finds facts by any text."
+        remedy = (
+            f"did you mean {', '.join(map(plain, close))}?"
+            if close
+            else "`hunch facts search` finds facts by any text."
+        )
         raise InputError(f"--concept is {concept!r}, but no fact in the store touches it; {remedy}")
     return name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -190,7 +191,8 @@ def _many_rounds(mind_in: Minds, folder: Path, rounds: int) -> None:
 def places(folder: Path, first: int, step: int) -> list[dict[str, object]]:
     """Kill runs at places ``first``, ``first + step``, ... and return what became of each."""
     command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(folder), str(first), str(step)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    root = str(Path(__file__).parents[2])  # for the benchmark's killer
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": root})
     assert ran.returncode == 0, ran.stderr[-2000:]
     return [json.loads(line) for line in ran.stdout.splitlines()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -254,6 +255,14 @@ code. Code.
         "Numbered",
         "Quoted at the end",
     ]
+
+
+@pytest.mark.parametrize("piece", [".", ". ", "[a", "[](", "![](", "x `a", "`", "**a ", "_a ", "A. ", '."', ".)", " "])
+def test_the_time_that_a_line_takes_grows_with_its_length_only(piece: str) -> None:
+    line = f"x {(piece * LONGEST_LINE)[:LONGEST_LINE]}x"
+    before = time.process_time()
+    assert sentences(line) and list(markdown_facts([line]))
+    assert time.process_time() - before < 10  # minutes, were it the square
 
 
 @given(st.text(max_size=200))
