@@ -155,6 +155,7 @@ class CausalGenerator:
                 recipe=recipe,
                 seed=seed,
                 weights_version=self.version,
+                parents=spark.parents,
             )
             for spark, (text, triple), row, (logprob, model_logprob, entropy), recipe, seed in zip(
                 asked, read, rows, figures, recipes, seeds, strict=True

@@ -157,6 +157,13 @@ class StoreGrounder:
             self._stale = True
             self._seen = {key: seen for key, seen in self._seen.items() if seen.standing is Standing.RECALL}
 
+    def forget(self) -> None:
+        """Be as before anything was absorbed; a calibration stays."""
+        del self._rows[self._observed :], self._facts[self._observed :]
+        self._firing = self._observed
+        self._stale = True
+        self._seen = {}
+
     def calibrate(self, true: Sequence[Triple], false: Sequence[Triple]) -> tuple[int, int]:
         """Learn from claims known to be true or false what strength means; return how many of each were learned from.
 

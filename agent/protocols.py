@@ -6,13 +6,24 @@ checks of ``hunch.agent.contracts`` tell whether a part keeps its promise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from hunch.memory.records import Experience, Firing, Grounding, Hypothesis, Outcome, Recipe, Spark, Turn, Verdict
+from hunch.memory.records import (
+    Draw,
+    Experience,
+    Firing,
+    Grounding,
+    Hypothesis,
+    Outcome,
+    Recipe,
+    Spark,
+    Turn,
+    Verdict,
+)
 
 
 class Sparker(Protocol):
@@ -65,12 +76,46 @@ class Grounder(Protocol):
         """Let later groundings build on what was kept."""
         ...
 
+    def forget(self) -> None:
+        """Be as before anything was absorbed: something that was kept has been retracted, what holds comes anew."""
+        ...
+
 
 class Environment(Protocol):
-    """Confirms or refutes hypotheses."""
+    """Confirms or refutes hypotheses. One that asks questions of its own is a ``Sparker`` too."""
 
     def verify(self, sparks: Sequence[Spark], hypotheses: Sequence[Hypothesis]) -> list[Outcome]:
         """Return one outcome per hypothesis; ``sparks[i]`` is the question that ``hypotheses[i]`` answers."""
+        ...
+
+
+@runtime_checkable
+class RevisingEnvironment(Protocol):
+    """An environment that may find later that what it or anyone held to be true is wrong."""
+
+    def invalidate(self, since: int) -> Mapping[str, str]:
+        """Return ids of experiences that it has refuted since a round began, each with the reason.
+
+        It is asked in each round before anything new is kept, and may be asked again of the same round.
+        """
+        ...
+
+
+@runtime_checkable
+class TeachingEnvironment(Protocol):
+    """An environment that asks harder or easier questions as the answers get better or worse."""
+
+    def curriculum(self, stats: Mapping[str, float]) -> None:
+        """Be told how a round went: its number, ``solved`` (share confirmed) and ``errors``; once for each round."""
+        ...
+
+
+@runtime_checkable
+class SearchingSparker(Protocol):
+    """A sparker that goes on from what was answered before."""
+
+    def told(self, sparks: Sequence[Spark], draws: Sequence[Draw]) -> None:
+        """Learn what became of the answers, ``len(draws) / len(sparks)`` to each spark, in order."""
         ...
 
 

@@ -16,7 +16,8 @@ class RememberingGrounder:
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
-        self._known = {fact.id: "already known" for fact in knowledge.observed()}
+        self._given = {fact.id: "already known" for fact in knowledge.observed()}
+        self._known = dict(self._given)
 
     def ground(self, hypotheses: Sequence[Hypothesis]) -> list[Grounding]:
         """Return ``recall`` for what is known, ``hallucination`` for the rest."""
@@ -36,6 +37,10 @@ class RememberingGrounder:
     def explain(self, hypotheses: Sequence[Hypothesis]) -> list[tuple[Firing, ...]]:
         """Return that nothing fired."""
         return [()] * len(hypotheses)
+
+    def forget(self) -> None:
+        """Remember only what is known."""
+        self._known = dict(self._given)
 
     def absorb(self, experiences: Sequence[Experience]) -> None:
         """Remember what was kept."""

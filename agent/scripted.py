@@ -72,6 +72,7 @@ class ScriptedGenerator:
             model_logprob=chance,
             entropy_nats=-chance,
             weights_version=self.version,
+            parents=spark.parents,
         )
 
 

@@ -49,8 +49,9 @@ def verify(state: State, runtime: Runtime[Mind]) -> Change:
 
 
 def keep(state: State, runtime: Runtime[Mind]) -> Change:
-    """Decide what is kept, and write it down with its reasons."""
+    """Take back what was refuted since, decide what is kept, and write it down with its reasons."""
     mind, turn = runtime.context, state["turn"]
+    mind.revise(state["round"])
     turn = turn.model_copy(update={"verdicts": tuple(mind.judge(turn.hypotheses, turn.groundings, turn.outcomes))})
     new = as_experiences(state["round"], turn, mind)
     mind.remember(state["round"], new, as_draws(state["round"], turn, new))

@@ -54,7 +54,7 @@ def as_experiences(round: int, turn: Turn, mind: Mind) -> list[Experience]:
     slots: dict[str, int] = {}
     for slot, (said, verdict) in enumerate(zip(turn.hypotheses, turn.verdicts, strict=True)):
         before = mind.kept.get(said.key)
-        if verdict.keep and (before is None or before.round >= round):
+        if verdict.keep and (before is None or before.round >= round) and said.key not in mind.gone:
             slots.setdefault(said.key, slot)
     fired = mind.grounder.explain([turn.hypotheses[slot] for slot in slots.values()])
     return [

@@ -16,14 +16,25 @@ import numpy as np
 
 from hunch.agent.grounding import StoreGrounder, as_fact
 from hunch.agent.judging import keep_insights
-from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, RecipeGenerator, Sparker
+from hunch.agent.protocols import (
+    Environment,
+    Generator,
+    Grounder,
+    Judge,
+    Learner,
+    RecipeGenerator,
+    RevisingEnvironment,
+    SearchingSparker,
+    Sparker,
+    TeachingEnvironment,
+)
 from hunch.agent.recipe import RecipeBandit
 from hunch.agent.refraining import Refrain
 from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.budget import Budget
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
-from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Recipe, Spark, Turn
+from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Recipe, Spark, Status, Turn
 
 
 class State(TypedDict):
@@ -120,7 +131,9 @@ class Mind:
         self.woken = 0.0
         """When this session of the run began, in seconds since 1970; the time before it was not spent on the run."""
         self.kept: dict[str, Experience] = {}
-        """What was kept in the rounds that the grounder has absorbed, by content id."""
+        """What was kept in the rounds that the grounder has absorbed and still holds, by content id."""
+        self.gone: set[str] = set()
+        """Content ids of what was kept and does not hold any more: it is not kept again."""
         self._absorbed = 0  # the rounds below this
 
     def hallucinate(self, round: int, sparks: Sequence[Spark]) -> list[Hypothesis]:
@@ -129,6 +142,21 @@ class Mind:
             return self.generator.hallucinate(sparks, self.budget.width, self.rng(round, 1))
         wild = cast(RecipeGenerator, self.generator)
         return wild.hallucinate(sparks, self.budget.width, self.rng(round, 1), self._chosen(round, sparks))
+
+    def revise(self, round: int) -> list[Experience]:
+        """Retract what the environment has refuted since the round began, and all that rests on nothing else.
+
+        The grounder then begins anew from what still holds, which is the same as a run that is resumed would do.
+        """
+        if not isinstance(self.environment, RevisingEnvironment):
+            return []
+        refuted = {id: why for id, why in self.environment.invalidate(round).items() if id in self.kept}
+        fell = [one for id, why in refuted.items() for one in self.archive.retract([id], why, round=round)]
+        if fell:
+            self.grounder.forget()
+            self.kept, absorbed, self._absorbed = {}, self._absorbed, 0
+            self._hold(absorbed)
+        return fell
 
     def remember(self, round: int, new: Sequence[Experience], draws: Sequence[Draw]) -> None:
         """Write a round's keeps and samples to the ledger, and let the store grow by what was kept; all or none."""
@@ -144,24 +172,41 @@ class Mind:
         """Let the grounder absorb, round by round as it first did, what was kept before, if it has not done so."""
         if before_round <= self._absorbed:
             return
-        remembered = self.archive.draws() if self.refrain or self.recipes else []
+        replayed = self.refrain or self.recipes or isinstance(self.sparker, SearchingSparker)
+        replayed = replayed or isinstance(self.environment, TeachingEnvironment)
+        remembered = self.archive.draws() if replayed else []
         drawn = [draw for draw in remembered if self._absorbed <= draw.round < before_round]
         for round, draws in groupby(drawn, key=lambda draw: draw.round):
             self._learn_from(round, list(draws))
+        self._hold(before_round)
+
+    def _hold(self, before_round: int) -> None:
+        """Absorb what was kept in earlier rounds and holds."""
         past = [experience for experience in self.archive.before(before_round) if experience.round >= self._absorbed]
         for round, kept in groupby(past, key=lambda experience: experience.round):
             self._absorb(round, list(kept))
         self._absorbed = before_round
+        self.gone = self.archive.gone()
 
     def _learn_from(self, round: int, draws: Sequence[Draw]) -> None:
         """Tell what was drawn to what remembers it: the same whether the round ends now or is read from the ledger."""
         if self.refrain is not None:
             self.refrain.add((draw.text, draw.triple) for draw in draws)
-        if self.recipes is not None and draws:
-            width = self.budget.width
+        width = self.budget.width
+        if draws and (isinstance(self.sparker, SearchingSparker) or self.recipes is not None):
             sparks = self.sparker.sparks(self.rng(round, 0), len(draws) // width)
-            kept = [sum(draw.kept for draw in draws[at : at + width]) for at in range(0, len(draws), width)]
-            self.recipes.told(sparks, self._chosen(round, sparks), kept, width)
+            if isinstance(self.sparker, SearchingSparker):
+                self.sparker.told(sparks, draws)
+            if self.recipes is not None:
+                kept = [sum(draw.kept for draw in draws[at : at + width]) for at in range(0, len(draws), width)]
+                self.recipes.told(sparks, self._chosen(round, sparks), kept, width)
+        self._teach(round, draws)
+
+    def _teach(self, round: int, draws: Sequence[Draw]) -> None:
+        if isinstance(self.environment, TeachingEnvironment) and draws:
+            solved = sum(draw.status is Status.CONFIRMED for draw in draws) / len(draws)
+            errors = sum(draw.status is Status.ERROR for draw in draws) / len(draws)
+            self.environment.curriculum({"round": float(round), "solved": solved, "errors": errors})
 
     def _chosen(self, round: int, sparks: Sequence[Spark]) -> list[Recipe]:
         assert self.recipes is not None

@@ -130,6 +130,10 @@ class Archive:
         """
         return [self.why(id) for id in undo(self._ledger, number, self.rounds()).rose]
 
+    def gone(self) -> set[str]:
+        """Return the ids of the experiences that do not hold any more."""
+        return {id for (id,) in self._ledger.rows("SELECT id FROM experience WHERE retracted")}
+
     def retractions(self) -> list[Retraction]:
         """Return what was taken back by itself, in order, undone or not."""
         rows = self._ledger.rows("SELECT * FROM retractions ORDER BY number")

@@ -97,6 +97,8 @@ class Spark(Record):
     """Given object, when the question fixes it."""
     payload: str = ""
     """What the environment needs to verify an answer; the generator never sees it."""
+    parents: tuple[str, ...] = ()
+    """Ids of the experiences that the question builds on; answers to it have them as parents."""
 
     @property
     def id(self) -> str:

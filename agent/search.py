@@ -1,0 +1,166 @@
+"""Search over lineages: what to go on from, chosen like a move in AlphaZero; search and learning feed each other.
+
+A node is a hypothesis that was kept; its children are hallucinated with it in the prompt. A round goes on from the
+``n`` nodes with the highest
+
+    Q(s) + c P(s) sqrt(1 + T) / (1 + N(s))                           (PUCT; Silver et al. 2017, eq. 2)
+
+with ``N`` the visits to a node, ``T`` all visits, and ``P`` the prior: the rank of what the policy finds likely, as a
+linear share (Yuksekgonul et al. 2026, TTT-Discover, who rank by reward). ``Q`` is the share of a node's children that
+were worth something, as judged by grounding and environment: what was kept counts 1, what was confirmed but known a
+little, all else 0. It begins at the parent's, is an average over ``MEMORY`` visits or so, and is passed up the lineage
+with ``DECAY`` a step. In one round a lineage is blocked once one of it was chosen: ancestors and descendants wait, so
+that the batch spreads. Duplicates are no nodes: a claim is one node whichever parent said it first. Roots are questions
+to begin with; one whose answer was found may be closed for good.
+
+Left out: rollouts of more than one step in a round (each round is one step of every chosen lineage), and a network
+that guesses values (what is counted is what was verified).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hunch.memory.errors import InputError
+from hunch.memory.records import Draw, Spark, Status
+
+MEMORY = 8.0
+"""Visits over which a node's value is averaged: what it yields changes as it is mined and as the generator learns."""
+DECAY = 0.5
+KNOWN = 0.1
+"""What a confirmed answer is worth that was known or said before: it shows that the node is understood."""
+
+Ask = Callable[[Draw], Spark]
+"""Makes the question that goes on from an answer."""
+
+
+@dataclass(eq=False)
+class Node:
+    """A question that can be asked, and what came of it."""
+
+    spark: Spark
+    parent: Node | None
+    value: float
+    logprob: float = 0.0
+    """Of the answer that it goes on from, under the policy; 0 for a root."""
+    visits: int = 0
+    closed: bool = False
+    """Whether it is never asked again."""
+    children: list[Node] = field(default_factory=list)
+
+    def lineage(self) -> list[Node]:
+        """Return the node and its ancestors, nearest first."""
+        found, node = [], self
+        while node.parent is not None:
+            found.append(node)
+            node = node.parent
+        return [*found, node]
+
+
+class Search:
+    """Chooses what to ask by PUCT over lineages; a sparker.
+
+    Args:
+        roots: the questions to begin with.
+        ask: makes a question from an answer that was kept; None keeps to the roots.
+        exploration: the constant ``c``.
+        closes: whether a root is closed for good once an answer to it, or to one of its lineage, was confirmed: for
+            questions that have one answer.
+        hope: value of a root that was never asked.
+
+    Raises:
+        InputError: if there is no root.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Spark],
+        ask: Ask | None = None,
+        *,
+        exploration: float = 1.0,
+        closes: bool = False,
+        hope: float = 0.5,
+    ) -> None:
+        if not roots:
+            raise InputError("there is no question to search from; give at least one root.")
+        self._ask, self._c, self._closes = ask, exploration, closes
+        self.nodes = [Node(spark, None, hope) for spark in dict.fromkeys(roots)]
+        """All that can be gone on from, roots first, then in the order in which they were found."""
+        self._by_spark = {node.spark: node for node in self.nodes}
+        self._by_parents = {node.spark.parents: node for node in self.nodes if node.spark.parents}
+        self._known: set[str] = set()
+
+    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
+        """Return the ``n`` questions to ask next, best first; the same ones again when there are not so many."""
+        ranked = self._ranked(rng)
+        chosen: list[Node] = []
+        while ranked and len(chosen) < n:
+            blocked: set[Node] = set()
+            waiting = []
+            for node in ranked:
+                lineage = node.lineage()
+                if len(chosen) < n and not blocked.intersection(lineage) and node not in blocked:
+                    chosen.append(node)
+                    blocked.update(lineage)
+                else:
+                    waiting.append(node)
+            ranked = waiting
+        again = [chosen[i % len(chosen)] for i in range(n)] if chosen else []
+        return [node.spark for node in again] or [self.nodes[i % len(self.nodes)].spark for i in range(n)]
+
+    def visits(self, parents: Sequence[str]) -> int:
+        """Return how often what goes on from these experiences was asked: the policy that the search has found."""
+        node = self._by_parents.get(tuple(parents))
+        return 0 if node is None else node.visits
+
+    def told(self, sparks: Sequence[Spark], draws: Sequence[Draw]) -> None:
+        """Learn what became of the answers, and let what was kept be gone on from."""
+        width = len(draws) // max(len(sparks), 1)
+        for number, spark in enumerate(sparks):
+            node, answers = self._by_spark[spark], draws[number * width : (number + 1) * width]
+            worth = [self._worth(draw) for draw in answers]
+            for step, one in enumerate(node.lineage()):
+                self._credit(one, [DECAY**step * value for value in worth], visited=not step)
+            if self._closes and any(draw.status is Status.CONFIRMED for draw in answers):
+                node.lineage()[-1].closed = True
+            for draw in answers:
+                if draw.kept and self._ask is not None and draw.key not in self._known:
+                    self._grow(node, draw)
+
+    def _worth(self, draw: Draw) -> float:
+        if draw.kept:
+            return 1.0
+        return KNOWN if draw.status is Status.CONFIRMED else 0.0
+
+    def _credit(self, node: Node, worth: Sequence[float], *, visited: bool) -> None:
+        for value in worth:
+            node.visits += visited
+            node.value += (value - node.value) / min(node.visits + 1.0, MEMORY)
+
+    def _grow(self, node: Node, draw: Draw) -> None:
+        assert self._ask is not None
+        self._known.add(draw.key)
+        spark = self._ask(draw)
+        if spark not in self._by_spark:
+            child = Node(spark, node, node.value, draw.model_logprob)
+            node.children.append(child)
+            self.nodes.append(child)
+            self._by_spark[spark] = self._by_parents[spark.parents] = child
+
+    def _ranked(self, rng: np.random.Generator) -> list[Node]:
+        """Return the open nodes by PUCT, best first; ties in random order."""
+        open_nodes = [node for node in self.nodes if not node.lineage()[-1].closed]
+        if not open_nodes:
+            return []
+        visits = np.array([node.visits for node in open_nodes], dtype=float)
+        value = np.array([node.value for node in open_nodes])
+        likely = np.array([node.logprob for node in open_nodes])
+        rank = np.empty(len(likely))
+        rank[np.argsort(likely, kind="stable")] = np.arange(1, len(likely) + 1)
+        prior = rank / rank.sum()
+        score = value + self._c * prior * np.sqrt(1.0 + visits.sum()) / (1.0 + visits)
+        order = np.lexsort((rng.random(len(score)), -score))
+        return [open_nodes[i] for i in order]
