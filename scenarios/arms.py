@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from hunch.graphs.mind import Mind
 from hunch.graphs.running import stream
 from hunch.graphs.stopping import claimed, on_sigterm, stopping
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
-from hunch.scenarios.parts import CONTROLS, FULL, Kit, Run, assemble, idle_threads, settle
+from hunch.scenarios.parts import CONTROLS, FULL, Common, Kit, assemble, idle_threads, settle
 from hunch.scenarios.results import arm_folder, begun
 from hunch.scenarios.settings import to_yaml
 from hunch.views.progress import Progress
@@ -31,7 +33,7 @@ COLLAPSING = (
 
 
 @contextmanager
-def claim(run: Path, scenario: str, config: Run) -> Iterator[None]:
+def claim(run: Path, scenario: str, config: Common) -> Iterator[None]:
     """Make a run's folder one's own and write its config there; the same folder again goes on.
 
     Raises:
@@ -82,20 +84,29 @@ def _flat(options: Options, prefix: str = "") -> Options:
     return flat
 
 
+Maker = Callable[[Path, Callable[[str], None]], Mind]
+"""Makes an arm's mind, given its folder and what is told how that goes."""
+
+
 def run_arms(kit: Kit, run: Path, label: str) -> None:
     """Run the full loop, and the controls where they were asked for."""
-    settle(_threads_of(run / "config.yaml"))
     arms = [FULL, *CONTROLS] if kit.config.arms else [FULL]
-    with Progress(kit.config.samples, label=label) as progress:
-        for arm in arms:
-            folder = arm_folder(run, arm.name)
+    live(run, label, kit.config.samples, {arm.name: partial(assemble, kit, arm) for arm in arms})
+
+
+def live(run: Path, label: str, samples: int, makers: Mapping[str, Maker]) -> None:
+    """Run arms one after the other, each in its folder, and show how they go."""
+    settle(_threads_of(run / "config.yaml"))
+    with Progress(samples, label=label) as progress:
+        for name, make in makers.items():
+            folder = arm_folder(run, name)
             folder.mkdir(parents=True, exist_ok=True)
-            mind = assemble(kit, arm, folder, progress.note)
+            mind = make(folder, progress.note)
             warned = False
             with on_sigterm() as control:
                 for event in stream(mind, folder, control=control):
-                    progress.update({**event, "arm": arm.name})
+                    progress.update({**event, "arm": name})
                     if event["collapsing"] and not warned:
-                        progress.note(COLLAPSING.format(arm=arm.name, samples=event["samples"]))
+                        progress.note(COLLAPSING.format(arm=name, samples=event["samples"]))
                     warned |= event["collapsing"]
             mind.knowledge.ledger.close()

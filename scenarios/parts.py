@@ -66,13 +66,13 @@ class Grounding(Settings):
     """The most that a kept insight weighs when later ones are grounded, against 1 for an observed fact."""
 
 
-class Run(Settings):
+class Common(Settings):
     """What every scenario can be told; each gives its own defaults where they differ."""
 
     run: Path
     """Folder of the run; the same folder again goes on where it stopped."""
     arms: bool = False
-    """Run the control arms too, at the same budget and gate: cold, hot and placebo."""
+    """Run the control arms too, at the same budget."""
     samples: int = Field(10_000, ge=1)
     """Hypotheses drawn by each arm."""
     seed: int = Field(0, ge=0)
@@ -93,9 +93,6 @@ class Run(Settings):
     """Processor threads; 0 takes all cores of an idle machine and one of a busy one."""
     cache: Path = CACHE
     """Folder of trained generators, used again when the same facts come with the same seed."""
-    generating: Generating = Generating()
-    grounding: Grounding = Grounding()
-    learning: Learning = Learning()
 
     @property
     def budget(self) -> Budget:
@@ -109,6 +106,16 @@ class Run(Settings):
             least_yield=self.least_yield,
             stop_on_collapse=self.stop_on_collapse,
         )
+
+
+class Run(Common):
+    """What a scenario over a store of facts can be told."""
+
+    arms: bool = False
+    """Run the control arms too, at the same budget and gate: cold, hot, fresh and placebo."""
+    generating: Generating = Generating()
+    grounding: Grounding = Grounding()
+    learning: Learning = Learning()
 
 
 @dataclass(frozen=True)

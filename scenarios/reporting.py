@@ -25,7 +25,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Experience, Fact, Standing
 from hunch.scenarios.discoveries import Discovery, sought
-from hunch.scenarios.parts import CONTROLS, FULL
+from hunch.scenarios.parts import CONTROLS, FULL, Arm
 from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, events_of, keys_of, result_of
 from hunch.views.progress import plain
 from hunch.views.report import (
@@ -82,6 +82,7 @@ def write(
     truths: Sequence[Fact] | None = None,
     discoveries: Sequence[Discovery] = (),
     notes: Sequence[str] = (),
+    arms: Sequence[Arm] = (*CONTROLS, FULL),
 ) -> None:
     """Write ``report.html`` and ``results.json`` into a run's folder."""
     main = results[-1]
@@ -120,7 +121,7 @@ def write(
     ]
     events = events_of(arm_folder(run, main.name))
     updates = _updates(events, main.insights)
-    described = {arm.name: arm for arm in (*CONTROLS, FULL)}
+    described = {arm.name: arm for arm in arms}
     report = Report(
         title=title,
         question=question,

@@ -1,7 +1,7 @@
-"""Countdown: reach a number from four others, each used once (the puzzle of the French and British television shows).
+"""Countdown: reach a number from four others, each used once (a puzzle of French and British television).
 
-Every item has a solution, for it was made from one. What is said is read by ``algebra``, never evaluated as code: right is
-an expression that uses exactly the given numbers, once each, and is worth exactly the target, in rational arithmetic.
+Every item has a solution, for it was made from one. What is said is read by ``algebra``, never evaluated as code: right
+is an expression that uses exactly the given numbers, once each, and is worth exactly the target, in rational arithmetic.
 Items are numbered; disjoint ranges of numbers are disjoint sets of items drawn from the same distribution.
 """
 
@@ -37,8 +37,8 @@ class Countdown:
     def __init__(self, items: Sequence[int], *, numbers: int = 4, largest: int = 12, seed: int = 0) -> None:
         if not items or numbers < 2 or largest < 2:
             raise InputError(
-                f"there are {len(items)} items of {numbers} numbers up to {largest}, but at least 1 item of 2 numbers up "
-                "to 2 is needed; raise them."
+                f"there are {len(items)} items of {numbers} numbers up to {largest}, but at least 1 item of 2 numbers "
+                "up to 2 is needed; raise them."
             )
         self.items = list(items)
         self._shape = (numbers, largest, seed)

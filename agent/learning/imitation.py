@@ -9,7 +9,7 @@ Sampling hot is no bias here: the loss asks what was kept, not how likely the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,8 @@ class NovelImitation:
         hold: weight of the anchor's loss.
         precision: ``float32`` or ``bfloat16``.
         checkpointing: recompute activations instead of holding them.
+        importance: how often an experience of the archive is rehearsed, against others; with the visits of a search
+            this distils its policy into the generator (expert iteration).
     """
 
     def __init__(
@@ -53,11 +55,12 @@ class NovelImitation:
         hold: float = 1.0,
         precision: str = "float32",
         checkpointing: bool = False,
+        importance: Callable[[Experience], float] | None = None,
     ) -> None:
         self._trainer = Trainer(
             generator, learning_rate=learning_rate, precision=precision, checkpointing=checkpointing
         )
-        self._rehearsal = Rehearsal(generator, anchor, replay=replay, hold=hold, batch=batch)
+        self._rehearsal = Rehearsal(generator, anchor, replay=replay, hold=hold, batch=batch, importance=importance)
         self._generator = generator
         self._batch = batch
         self._piece = piece

@@ -6,7 +6,7 @@ a uniform batch of the distinct archive, so that what was found stays. Both are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -28,16 +28,25 @@ class Rehearsal:
         replay: weight of the archive's loss.
         hold: weight of the anchor's loss.
         batch: lines of each in a step.
+        importance: how often an experience is rehearsed, against others; all alike when left out.
     """
 
     def __init__(
-        self, generator: CausalGenerator, anchor: Sequence[str], *, replay: float, hold: float, batch: int
+        self,
+        generator: CausalGenerator,
+        anchor: Sequence[str],
+        *,
+        replay: float,
+        hold: float,
+        batch: int,
+        importance: Callable[[Experience], float] | None = None,
     ) -> None:
         self._generator = generator
         self._anchor: Rows = encoded_lines(generator.tokenizer, anchor)
         self._replay = replay
         self._hold = hold
         self._batch = batch
+        self._importance = importance
         self._lines: dict[str, Rows] = {}
 
     def rows(self, experiences: Sequence[Experience]) -> list[Rows]:
@@ -52,11 +61,17 @@ class Rehearsal:
     def losses(self, archive: Sequence[Experience], rng: np.random.Generator) -> Iterator[Tensor]:
         """Yield the weighted losses of one step; nothing where a weight is 0 or there is nothing to rehearse."""
         if archive and self._replay:
-            chosen = [archive[i] for i in rng.integers(len(archive), size=self._batch)]
+            chosen = [archive[i] for i in self._picked(archive, rng)]
             rows = [several[rng.integers(len(several))] for several in self.rows(chosen)]
             yield self._replay * self._loss(rows)
         if self._anchor and self._hold:
             yield self._hold * self._loss([self._anchor[i] for i in rng.integers(len(self._anchor), size=self._batch)])
+
+    def _picked(self, archive: Sequence[Experience], rng: np.random.Generator) -> list[int]:
+        if self._importance is None:
+            return list(rng.integers(len(archive), size=self._batch).tolist())
+        share = np.array([self._importance(experience) for experience in archive])
+        return list(rng.choice(len(archive), size=self._batch, p=share / share.sum()).tolist())
 
     def _loss(self, rows: Rows) -> Tensor:
         return next_token_loss(self._generator.model, rows, int(self._generator.tokenizer.eos_token_id)).mean()

@@ -1,0 +1,97 @@
+"""What else is true: algebraic identities, hallucinated, refuted or proved, and built on.
+
+    hunch run conjectures --arms
+
+The generator has read a few hundred identities and says new ones. The world refutes each at a random rational point,
+or proves it; what is proved, new and no trivial variant is kept and sparks the next. Search and learning take turns: PUCT
+chooses which identities to go on from, and the generator is trained on what was found there. Expect a few minutes on two
+cores, and as much for each of the three other arms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from hunch.agent.environments.conjectures import Conjectures, IdentityForm, related
+from hunch.agent.generator import CausalGenerator
+from hunch.agent.small import embedded_generator
+from hunch.memory.records import Draw, Fact, Spark, Status
+from hunch.scenarios import arms
+from hunch.scenarios.worlds import Searching, World, report_world, run_world
+
+
+class Config(Searching):
+    """Options of ``hunch run conjectures``."""
+
+    run: Path = Path("runs/conjectures")
+    """Folder of the run; the same folder again goes on where it stopped."""
+    sparks: int = Field(50, ge=1)
+    """Identities gone on from in a round."""
+    width: int = Field(4, ge=1)
+    """Hypotheses drawn from each."""
+    known: int = Field(300, ge=20)
+    """Identities that are given."""
+
+
+def world_of(config: Config) -> World:
+    """Return the world of identities."""
+    conjectures = Conjectures(seed=0, known=config.known)
+    form = IdentityForm(related(conjectures.known))
+
+    def generator(notice: Callable[[str], None]) -> CausalGenerator:
+        def creativity(made: CausalGenerator) -> float:
+            said = made.hallucinate([Spark()], 512, np.random.default_rng(9))
+            outcomes = conjectures.verify([Spark()] * len(said), said)
+            new = {one.key for one, outcome in zip(said, outcomes, strict=True) if outcome.status is Status.CONFIRMED}
+            return len(new - {Fact(text=text).id for text in conjectures.known}) / len(said)
+
+        return embedded_generator(
+            [Fact(text=text) for text in conjectures.known],
+            form,
+            creativity,
+            measure="new identities of 512",
+            cache=config.cache.expanduser(),
+            seed=config.seed,
+            most_epochs=config.most_epochs,
+            notice=notice,
+        )
+
+    return World(
+        known=conjectures.known,
+        environment=conjectures,
+        roots=[Spark(), *(Spark(prompt=text) for text in conjectures.known)],
+        generator=generator,
+        found=lambda draw: draw.key,
+        ask=go_on,
+    )
+
+
+def go_on(draw: Draw) -> Spark:
+    """Return the question that goes on from an identity."""
+    return Spark(prompt=draw.text, parents=(draw.key,))
+
+
+def main(config: Config) -> int:
+    """Run, write the report and print what was found."""
+    with arms.claim(config.run, "conjectures", config):
+        run_world(world_of(config), config, "conjectures")
+    report(config, config.run)
+    return 0
+
+
+def report(config: Config, run: Path) -> None:
+    """Write the report of a run and print its result."""
+    report_world(
+        config,
+        run,
+        world_of(config),
+        "conjectures",
+        title="What else is true",
+        question="Which identities follow, that were not given and are no variants of one another?",
+        noun="distinct identities were proved that had not been given",
+        notes=("An identity counts once, whatever its variables are called and however its sides are arranged.",),
+    )
