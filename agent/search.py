@@ -33,8 +33,8 @@ DECAY = 0.5
 KNOWN = 0.1
 """What a confirmed answer is worth that was known or said before: it shows that the node is understood."""
 
-Ask = Callable[[Draw], Spark]
-"""Makes the question that goes on from an answer."""
+Ask = Callable[[Draw, Spark], Spark]
+"""Makes the question that goes on from an answer, given the one that it answered."""
 
 
 @dataclass(eq=False)
@@ -143,7 +143,7 @@ class Search:
     def _grow(self, node: Node, draw: Draw) -> None:
         assert self._ask is not None
         self._known.add(draw.key)
-        spark = self._ask(draw)
+        spark = self._ask(draw, node.spark)
         if spark not in self._by_spark:
             child = Node(spark, node, node.value, draw.model_logprob)
             node.children.append(child)

@@ -11,12 +11,13 @@ cores, and as much for each of the three other arms.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from hunch.agent.environments.conjectures import Conjectures, IdentityForm, related
+from hunch.agent.environments.conjectures import Conjectures, IdentityForm
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.small import embedded_generator
 from hunch.memory.records import Draw, Fact, Spark, Status
@@ -40,7 +41,7 @@ class Config(Searching):
 def world_of(config: Config) -> World:
     """Return the world of identities."""
     conjectures = Conjectures(seed=0, known=config.known)
-    form = IdentityForm(related(conjectures.known))
+    form = IdentityForm(conjectures.parents)
 
     def generator(notice: Callable[[str], None]) -> CausalGenerator:
         def creativity(made: CausalGenerator) -> float:
@@ -66,12 +67,14 @@ def world_of(config: Config) -> World:
         roots=[Spark(), *(Spark(prompt=text) for text in conjectures.known)],
         generator=generator,
         found=lambda draw: draw.key,
-        ask=go_on,
+        ask=partial(go_on, form),
     )
 
 
-def go_on(draw: Draw) -> Spark:
-    """Return the question that goes on from an identity."""
+def go_on(form: IdentityForm, draw: Draw, question: Spark) -> Spark:
+    """Return the question that goes on from an identity, and let the form remember what that one was made from."""
+    if question.prompt:
+        form.parents.setdefault(draw.text, question.prompt)
     return Spark(prompt=draw.text, parents=(draw.key,))
 
 

@@ -163,7 +163,8 @@ class _Reader:
             node = self.sum()
             self.expect(")")
             return node
-        raise ExpressionError(f"{token!r} comes where a number or one of {self._names!r} should." if token else "it ends too soon.")
+        rule = f"{token!r} comes where a number or one of {self._names!r} should." if token else "it ends too soon."
+        raise ExpressionError(rule)
 
 
 def literals(node: Node) -> list[int]:
@@ -360,7 +361,8 @@ def _renamed(terms: Sum, names: Mapping[str, str]) -> Sum:
 
 
 def _identity_text(terms: Sum) -> str:
-    return f"{_sum_text(tuple(t for t in terms if t[0] > 0))}={_sum_text(_scaled(tuple(t for t in terms if t[0] < 0), Fraction(-1)))}"
+    left, right = (tuple(term for term in _scaled(terms, Fraction(sign)) if term[0] > 0) for sign in (1, -1))
+    return f"{_sum_text(left)}={_sum_text(right)}"
 
 
 def _sum_text(terms: Sum) -> str:

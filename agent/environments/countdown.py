@@ -1,7 +1,7 @@
 """Countdown: reach a number from four others, each used once (a puzzle of French and British television).
 
-Every item has a solution, for it was made from one. What is said is read by ``algebra``, never evaluated as code: right
-is an expression that uses exactly the given numbers, once each, and is worth exactly the target, in rational arithmetic.
+Every item has a solution, for it was made from one. What is said is read by ``algebra``, never evaluated as code. Right
+is an expression that uses exactly the given numbers, once each, and is worth exactly the target in rational arithmetic.
 Items are numbered; disjoint ranges of numbers are disjoint sets of items drawn from the same distribution.
 """
 

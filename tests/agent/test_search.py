@@ -20,7 +20,7 @@ def draw(key: str, *, kept: bool = False, status: Status = Status.REFUTED, logpr
     )  # fmt: skip
 
 
-def on(answer: Draw) -> Spark:
+def on(answer: Draw, question: Spark) -> Spark:
     return Spark(prompt=answer.text, parents=(answer.key,))
 
 

@@ -106,7 +106,7 @@ def test_a_curriculum_hears_of_each_round_once_in_a_resumed_run_too(mind_in: Min
 
 def test_a_search_goes_on_as_if_it_had_not_stopped(mind_in: Minds, ledger_of: Left, tmp_path: Path) -> None:
     def searching(folder: Path) -> Mind:
-        def on(draw: Draw) -> Spark:
+        def on(draw: Draw, question: Spark) -> Spark:
             assert draw.triple is not None
             return Spark(
                 prompt=draw.text, subject=draw.triple.subject, relation=draw.triple.relation, parents=(draw.key,)
