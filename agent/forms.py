@@ -111,5 +111,5 @@ def encoded_lines(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> l
     if not lines:
         return []  # a fast tokenizer raises on an empty batch
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    rows = tokenizer(list(lines), add_special_tokens=False)["input_ids"]
+    rows = tokenizer(list(lines), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     return [[*start, *row, tokenizer.eos_token_id] for row in rows]

@@ -176,7 +176,8 @@ class CausalGenerator:
         """Return the token ids each spark is answered after; a prompt without tokens starts at the end token."""
         end = int(self.tokenizer.eos_token_id)
         start = self.tokenizer.bos_token_id
-        rows = self.tokenizer([self.form.prompt(spark) for spark in sparks], add_special_tokens=False)["input_ids"]
+        prompts = [self.form.prompt(spark) for spark in sparks]  # a fact may spell a special token; it stays text
+        rows = self.tokenizer(prompts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return [([start] if start is not None else [] if row else [end]) + row for row in rows]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -323,6 +323,11 @@ def _stated(fact: Statement) -> Fact:
         triple = Triple.model_construct(subject=subject, relation=relation, object=object)
         fact = Fact.model_construct(text=f"{subject} {relation} {object}", triple=triple)
     parts = (fact.text,) if fact.triple is None else (fact.triple.subject, fact.triple.relation, fact.triple.object)
+    for text in (*parts, *fact.concepts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"a text holds {text[error.start]!r}, which is not UTF-8; remove it.") from error
     if not all(part.strip() for part in (*parts, fact.text)):
         raise InputError(
             f"{parts!r} has a blank part, but a fact says something in each; fill it in or leave the fact out."

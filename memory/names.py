@@ -25,6 +25,9 @@ LONGEST_NAME = 16
 """Words of the longest name that is found within a text."""
 GROWN = 1.1
 """How much the names may grow before their letters are counted anew; until then new ones are found as written only."""
+LONGEST_SPELLED = 100
+"""Letters of the longest name or text whose letters are compared in order, which takes the third power of their number
+at worst (half a minute for a thousand equal ones); longer ones are compared by n-grams alone."""
 CELLS = 20_000_000
 """Cosine similarities computed at once."""
 _NOUNS = {"amount", "bill", "computer", "cry", "detail", "fire", "interest", "mill", "system"}
@@ -157,7 +160,7 @@ class Names:
 
         The ``k`` names nearest by vectors (TF-IDF over 2- to 4-grams within words) are looked at. The likeness is the
         cosine similarity or, if that is more, the share of letters that stand in the same order (Ratcliff & Obershelp
-        1988): a slip of the pen in a short name spoils most of its n-grams.
+        1988): a slip of the pen in a short name spoils most of its n-grams. Long names are compared by vectors alone.
         """
         count = len(self._concepts) + len(self._aliases)
         if not self._lettered / GROWN <= count <= self._lettered * GROWN:
@@ -172,13 +175,18 @@ class Names:
             likeness = (grams.transform(texts[start : start + step]) @ table).toarray()
             best = np.argpartition(-likeness, min(k, len(names)) - 1, axis=1)[:, :k]
             for text, row, places in zip(texts[start : start + step], likeness, best.tolist(), strict=True):
-                matcher.set_seq2(folded(text))
+                spelled = folded(text)
+                short = len(spelled) <= LONGEST_SPELLED
+                matcher.set_seq2(spelled if short else "")
                 scored: dict[str, float] = {}
                 for place in places:
                     name = self.resolve(names[place])
                     if name is not None and row[place] > 0:
-                        matcher.set_seq1(names[place])
-                        like = min(1.0, max(float(row[place]), matcher.ratio()))
+                        like = float(row[place])
+                        if short and len(names[place]) <= LONGEST_SPELLED:
+                            matcher.set_seq1(names[place])
+                            like = max(like, matcher.ratio())
+                        like = min(1.0, like)
                         scored[name] = max(like, scored.get(name, 0.0))
                 found.append(sorted(scored.items(), key=lambda item: -item[1]))
         return found

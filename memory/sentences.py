@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 _ABBREVIATIONS = (
     "al approx ca cf dr e.g ed eds eg eq etc fig figs i.e ie jr mr mrs ms no nos pp prof resp sr st vol vs viz"
 )
+LOOKED_BACK = 32
+"""Letters before a stop in which an abbreviation is looked for."""
 LONGEST_EMPHASIS = 300
 """Letters between marks of emphasis; around more of them the marks stay."""
 # Patterns are tried once per run of their letters and look no further than they must: the time a line takes grows with
@@ -29,7 +31,7 @@ def sentences(text: str) -> list[str]:
     """Split a paragraph into its sentences; pieces without a letter or digit are left out."""
     pieces, start = [], 0
     for end in _END.finditer(text):
-        before = text[start : end.start()].rsplit(None, 1)
+        before = text[max(start, end.start() - LOOKED_BACK) : end.start()].rsplit(None, 1)
         last = before[-1].lstrip("(\"'“‘[").casefold() if before else ""
         after = text[end.end() : end.end() + 1]
         initial = len(last) == 1 and last.isalpha() and last != "i"

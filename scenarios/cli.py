@@ -23,7 +23,7 @@ NOT_WELL = 1
 INTERRUPTED = 130
 """The exit code that shells expect after Ctrl-C."""
 
-SCENARIOS = ("literature", "discover")
+SCENARIOS = ("literature", "discover", "conjectures", "puzzles")
 """The scenarios, each a module of ``hunch.scenarios`` with ``Config`` and ``main(config)``."""
 
 USAGE = """\

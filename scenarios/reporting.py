@@ -259,7 +259,7 @@ def _rejected(draws: Sequence[Draw], most: int = 24) -> list[RejectedRow]:
 
 def tell(run: Path, summary: Sequence[str], results: Sequence[ArmResult], rows: Sequence[DiscoveryRow] = ()) -> None:
     """Print a run's result: the discoveries sought, the arms, and where the report is."""
-    console = Console()
+    console = Console(markup=False, emoji=False)  # facts and paths may hold brackets
     if rows:
         table = Table(title="Published later")
         for column in ("connection", "year", "rank", "what fired"):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunch.agent.forms import NOTHING, SentenceForm, TripleForm, form_for, sentence_of
+from hunch.agent.forms import NOTHING, SentenceForm, TripleForm, encoded_lines, form_for, sentence_of
+from hunch.agent.small import small_tokenizer
 from hunch.memory.records import Fact, Spark, Triple
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
@@ -73,3 +74,10 @@ def test_a_store_of_triples_is_written_as_triples_and_one_of_sentences_as_senten
     sentence, triple = Fact(text="It rains."), Fact(text="a b c", triple=Triple(subject="a", relation="b", object="c"))
     assert isinstance(form_for([triple, triple, sentence]), TripleForm)
     assert isinstance(form_for([triple, sentence, sentence]), SentenceForm)
+
+
+@pytest.mark.parametrize("atoms", [True, False])
+def test_what_a_text_says_is_never_an_end_token(atoms: bool) -> None:
+    tokenizer = small_tokenizer([">|fish oil|lowers|viscosity"], atoms=atoms)
+    (row,) = encoded_lines(tokenizer, [f">|fish{tokenizer.eos_token}oil|lowers|viscosity"])
+    assert tokenizer.eos_token_id not in row[1:-1]  # byte pieces begin with it, too

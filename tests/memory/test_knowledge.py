@@ -284,3 +284,18 @@ def test_what_is_concluded_is_not_among_what_is_near_and_changes_no_similarity()
     store.add([Fact(text="Oil of fish.", experience_id="x", weight=0.5)])
     after, again = store.near(["oil of fish"], 3)
     assert after == before and (again == similar).all()
+
+
+HALF = "half \ud83d"  # of a surrogate pair
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [HALF, (HALF, "r", "o"), ("s", HALF, "o"), ("s", "r", HALF), Fact(text="a", concepts=(HALF,))],
+    ids=["sentence", "subject", "relation", "object", "concept"],
+)
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(fact: Fact | str | tuple[str, str, str]) -> None:
+    store = Knowledge.in_memory(["known before"])
+    with pytest.raises(InputError, match=r"'\\ud83d', which is not UTF-8; remove it"):
+        store.add(["new", fact])
+    assert [known.text for known in store.facts()] == ["known before"]

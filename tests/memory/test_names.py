@@ -54,3 +54,11 @@ def test_likeness_is_the_same_in_any_batch_and_follows_the_names(names: Names, m
 
 def test_a_store_without_names_is_like_nothing() -> None:
     assert Names().like(["anything"], 3) == [[]] and Names().like([], 3) == []
+
+
+def test_long_names_are_compared_without_their_letters_in_order() -> None:
+    names = Names()
+    names.add([Concept(name="a" * 50_000), Concept(name="ab" * 25_000), Concept(name="garlic oil")])
+    found = names.like(["ab" * 20_000, "garlic oli"], 3)  # letter by letter it would take years
+    assert found[0][0][0] == "ab" * 25_000 and found[0][0][1] > 0.9
+    assert found[1][0][0] == "garlic oil" and found[1][0][1] > 0.8

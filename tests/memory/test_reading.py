@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hunch.memory.errors import InputError
 from hunch.memory.reading import LONGEST_LINE, MOST_BYTES, Reading, read_facts
 from hunch.memory.records import Concept, Fact, Triple
-from hunch.memory.sentences import markdown_facts, sentences
+from hunch.memory.sentences import markdown_facts, plain_facts, sentences
 
 
 @pytest.fixture
@@ -274,3 +274,17 @@ def test_splitting_loses_no_letter(text: str) -> None:
 @given(st.lists(st.text(max_size=30), max_size=8))
 def test_any_markdown_can_be_read(lines: list[str]) -> None:
     assert all(any(map(str.isalnum, fact)) for fact in markdown_facts(lines))
+
+
+def test_a_paragraph_of_many_lines_is_split_at_once() -> None:
+    assert len(list(plain_facts(["b e.g. b"] * 200_000))) == 1  # quadratic when each stop looks at all before it
+
+
+@pytest.mark.parametrize("text", [".", "?!", "e.g. ", "A. ", ".'", "(", " "])
+def test_a_hundred_thousand_stops_are_split_at_once(text: str) -> None:
+    sentences(text * (100_000 // len(text)))  # quadratic patterns took minutes
+
+
+@pytest.mark.parametrize("text", ["[", "[](", "![a](b", "`", "``a ", "**a ", "__a ", " *a", "*"])
+def test_a_hundred_thousand_marks_are_read_at_once(text: str) -> None:
+    list(markdown_facts(["a" + text * (100_000 // len(text))]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hunch.scenarios import cli
+from hunch.scenarios import cli, reporting
 
 FACTS = "".join(f"s{i}\tlowers\tp{j % 9}\np{i}\traised_in\tc{j % 9}\n" for i in range(9) for j in (i, i + 1))
 
@@ -81,3 +81,9 @@ def test_a_report_of_a_folder_that_is_no_run_is_refused(
 def test_a_report_of_a_run_that_was_refused_is_refused_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "run", "discover", "--facts", "two.txt", "--run", "refused")
     assert "refused holds no run that has drawn anything" in said(capsys, "report", "refused")
+
+
+def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    reporting.tell(Path("run[/b]"), ["[link=http://x]a[/] :skull:"], [])
+    said = capsys.readouterr().out
+    assert "run[/b]/report.html" in said and "[link=http://x]a[/] :skull:" in said

@@ -168,3 +168,10 @@ def test_no_firing_breaks_the_picture(fired: list[tuple[str, float, list[str]]],
     svg = firing_picture([firing(kind, share, *names) for kind, share, names in fired], title=title, heading=title)
     if svg:
         parsed(svg)
+
+
+def test_a_name_of_any_length_is_drawn_at_once() -> None:
+    long = fact("a" * 100_000, "b" * 100_000, "c" * 100_000)
+    fired = [firing("path", 0.5, long.subject, "d" * 100_000, long.object, facts=("1",))]
+    words = shown(parsed(firing_picture(fired, {"1": long}, claim=long, heading="e" * 100_000)))
+    assert max(map(len, words)) <= 90 and sum("…" in word for word in words) >= 5

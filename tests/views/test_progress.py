@@ -132,3 +132,9 @@ def test_on_a_terminal_each_arm_has_a_live_line(width: int) -> None:
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="total_samples is 0, but an arm draws at least 1"):
         Progress(0, label="x")
+
+
+def test_what_has_no_width_goes_and_many_openings_cost_no_more_than_other_letters() -> None:
+    assert plain("in\u200bvis\u00adi\u2060ble\ufeff") == "invisible"
+    assert plain("\x9d opened \x9d0;title\x9c again") == " opened  again"
+    assert plain("\x9d" * 200_000) == ""  # searched to the end from each, it would take minutes

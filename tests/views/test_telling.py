@@ -97,3 +97,9 @@ def test_no_text_steers_the_terminal(explained: bool) -> None:
     said = page(single(claim(text=HOSTILE), HOSTILE), explained)
     assert not set(said) & set("\x00\x1b\x07\u202e\ud800")
     assert "<script>" in said and "%s {0}" in said
+
+
+def test_what_hangs_far_in_leaves_room_to_read() -> None:
+    grounding = claim().grounding.model_copy(update={"evidence": {"e" * 5000: 1.0}})
+    lines = list(told(single(claim().model_copy(update={"grounding": grounding})), {}, width=80, alpha=0.1))
+    assert len(lines) < 200 and max(map(len, lines)) <= 80
