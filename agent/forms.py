@@ -26,7 +26,11 @@ def sentence_of(triple: Triple) -> str:
 
 
 class Form(Protocol):
-    """Between facts and text."""
+    """Between facts and text.
+
+    One whose lines are parts between bars may say so by ``atoms = True``: a small generator then takes each part, with
+    its bar, for a token.
+    """
 
     def lines(self, text: str, triple: Triple | None) -> list[str]:
         """Return what a model is trained on for one claim."""
@@ -47,6 +51,8 @@ class TripleForm:
     Both orders are learned, so that a question may fix either end: "what does X relieve?" as well as "what relieves
     X?". A bar within a name is written as a broken bar.
     """
+
+    atoms = True
 
     def lines(self, text: str, triple: Triple | None) -> list[str]:
         """Return the triple in both orders; nothing for a claim without one."""

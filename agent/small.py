@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast
 
-from hunch.agent.forms import Form, TripleForm, encoded_lines
+from hunch.agent.forms import Form, encoded_lines
 from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
 from hunch.memory.files import is_sealed, replaced_folder, set_aside
@@ -162,7 +162,7 @@ def embedded_generator(
     else:
         if aside := set_aside(folder):
             notice(f"{folder} is damaged and set aside ({aside.name}); the generator is trained again")
-        atoms = isinstance(form, TripleForm) and len({part for line in lines for part in _parts(line)}) <= ATOMS
+        atoms = getattr(form, "atoms", False) and len({part for line in lines for part in _parts(line)}) <= ATOMS
         tokenizer = small_tokenizer(lines, atoms=atoms)
         generator = _train(lines, tokenizer, form, creativity, seed=seed, most_epochs=most_epochs, notice=notice)
         with replaced_folder(folder) as fresh:

@@ -22,16 +22,18 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import faiss
 import numpy as np
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, interrupt
 from rich.progress import track
 
 from bench import week
 from bench.killing import Places, differing, forked, left, live, logged
-from hunch.graphs import keeping
+from hunch.graphs import keeping, sqlite_saver
 from hunch.memory import snapshots
 from hunch.memory.errors import HunchError
 from hunch.memory.experience import Archive
@@ -107,7 +109,7 @@ def measure(
         if "points" in parts:
             figures["points"] = {
                 one["point"]: one["ended"] for one in each(_killed_at, [(name,) for name in POINTS], "points")
-            }
+            } | {"in an interrupt": _killed_while_asked(runs)}
         if "faults" in parts:
             assert forked(lambda: live(runs / "foreign", cache, 1)) == 0
             found = each(_faulty, [(number, seed) for number in range(faults)], "faults")
@@ -206,6 +208,36 @@ def _killed_at(runs: Path, point: str) -> Figures:
         return {"point": point, "ended": "was never reached"}
     code = forked(lambda: _resumed(folder, cache))
     return {"point": point, "ended": _ended(code, folder, runs)}
+
+
+class _Asked(TypedDict):
+    answer: str
+
+
+def _ask(state: _Asked) -> dict[str, str]:
+    return {"answer": interrupt("which is best?")}
+
+
+def _killed_while_asked(runs: Path) -> str:
+    """Kill a process while a graph waits for a person, and answer from another."""
+    file, thread = runs / "asked.sqlite", {"configurable": {"thread_id": "one"}}
+    graph = StateGraph(_Asked).add_node("ask", _ask).add_edge(START, "ask")
+
+    def asking() -> None:
+        with sqlite_saver(file) as saver:
+            graph.compile(checkpointer=saver).invoke({"answer": ""}, thread, durability="sync")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def answering() -> None:
+        with sqlite_saver(file) as saver:
+            waiting = graph.compile(checkpointer=saver)
+            (question,) = waiting.get_state(thread).interrupts
+            answered = waiting.invoke(Command(resume="the third"), thread, durability="sync")
+            (runs / "answered").write_text(f"{question.value} {answered['answer']}")
+
+    if forked(asking) != -signal.SIGKILL or forked(answering):
+        return "lost"
+    return "identical" if (runs / "answered").read_text() == "which is best? the third" else "wrong"
 
 
 def _ended(code: int, folder: Path, runs: Path) -> str:

@@ -3,7 +3,7 @@
     hunch run puzzles --arms
 
 Countdown: reach a number from four others, each used once. The generator has read solved items; the items asked are
-others, from a disjoint range of numbers. Expect a few minutes on two cores, and as much for each of the three other arms.
+others, from a disjoint range. Expect a few minutes on two cores, and as much for each of the three other arms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from hunch.agent.environments.countdown import Countdown, CountdownForm
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.small import embedded_generator
-from hunch.memory.records import Draw, Fact, Status
+from hunch.memory.records import Draw, Fact, Outcome, Status
 from hunch.scenarios import arms
 from hunch.scenarios.worlds import Searching, World, report_world, run_world
 
@@ -36,7 +36,7 @@ class Config(Searching):
     """Answers drawn to each."""
     items: int = Field(2_000, ge=1)
     """Held-out items."""
-    solved: int = Field(2_000, ge=50)
+    solved: int = Field(3_000, ge=50)
     """Solved items that the generator learns from first."""
     numbers: int = Field(4, ge=2, le=6)
     """Numbers given in an item."""
@@ -57,7 +57,7 @@ def world_of(config: Config) -> World:
             sparks = [looked_at.item(number)[0] for number in looked_at.items]
             said = made.hallucinate(sparks, 4, np.random.default_rng(9))
             outcomes = looked_at.verify([spark for spark in sparks for _ in range(4)], said)
-            return float(np.mean([outcome.status is Status.CONFIRMED for outcome in outcomes]))
+            return float(np.mean([_progress(outcome) for outcome in outcomes]))
 
         return embedded_generator(
             [Fact(text=text) for text in known],
@@ -78,6 +78,11 @@ def world_of(config: Config) -> World:
         found=item_of,
         closes=True,
     )
+
+
+def _progress(outcome: Outcome) -> float:
+    """Return what an answer shows of having learned the game: 1 solved, a little for playing by its rules."""
+    return 1.0 if outcome.status is Status.CONFIRMED else 0.05 if "is worth" in outcome.evidence else 0.0
 
 
 def item_of(draw: Draw) -> str:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations
 
 from hunch.memory.errors import InputError
@@ -258,13 +259,13 @@ def _gathered(terms: list[tuple[Fraction, Mono]]) -> Sum:
 def _product(factors: list[tuple[Sum, int]]) -> Sum:
     """Return the product of sums to powers, none of them multiplied out but by a number."""
     number, exponents = Fraction(1), dict[Base, int]()
+    if any(not terms and power < 0 for terms, power in factors):
+        raise ExpressionError("it divides by zero.")
+    if any(not terms and power > 0 for terms, power in factors):
+        return ()
     for terms, power in factors:
         if not power:
             continue
-        if not terms:
-            if power < 0:
-                raise ExpressionError("it divides by zero.")
-            return ()
         coefficient, mono = terms[0] if len(terms) == 1 else _primitive(terms)
         _bounded(_bits(coefficient) * abs(power))
         number *= coefficient**power
@@ -308,6 +309,9 @@ def canonical(left: Node, right: Node) -> str | None:
 
     Variants differ in the names of the variables, in the order of terms, factors and sides, by what is added to both
     sides, or by what both are multiplied with.
+
+    Raises:
+        ExpressionError: if a side divides by zero or the text would be too large to be read.
     """
     terms = _reduced(_gathered([*normal(left), *_scaled(normal(right), Fraction(-1))]))
     if not terms:
@@ -317,12 +321,16 @@ def canonical(left: Node, right: Node) -> str | None:
     for order in permutations(NAMES[: len(names)]):
         renamed = _renamed(terms, dict(zip(names, order, strict=True)))
         texts += [_identity_text(renamed), _identity_text(_scaled(renamed, Fraction(-1)))]
-    return min(texts, key=lambda text: (len(text), text))
+    best = min(texts, key=lambda text: (len(text), text))
+    parse_identity(best)  # what is written must be readable: within the limits of letters and digits too
+    return best
 
 
 def _reduced(terms: Sum) -> Sum:
     """Return a sum without the factors that all its terms share, numbers included."""
     while terms:
+        if len(_sum_text(terms)) > LETTERS:
+            raise ExpressionError(f"its normal form has more than {LETTERS} letters.")
         bases = {base for _, mono in terms for base, _ in mono}
         shared = {base: min(dict(mono).get(base, 0) for _, mono in terms) for base in bases}
         if not any(shared.values()):
@@ -365,6 +373,7 @@ def _identity_text(terms: Sum) -> str:
     return f"{_sum_text(left)}={_sum_text(right)}"
 
 
+@lru_cache(50_000)
 def _sum_text(terms: Sum) -> str:
     text = ""
     for number, mono in terms:

@@ -4,7 +4,7 @@ What is said is read by ``algebra`` (a closed grammar; no text is ever run as co
 rational point at which its sides differ, which is its evidence; it is *confirmed* when both sides are the same element
 of the field of rational functions, computed with sympy's polynomials from our own tree. One that says nothing (both
 sides the same but for order, names and common factors) is refuted too. ``IdentityForm`` writes every reading in its
-canonical form, so that a rediscovery is recall.
+canonical form where it is true, so that a rediscovery is recall.
 
 Known at the start: expansions of products of small sums, and what follows from those by putting a term for a variable.
 Left out: what holds only where no denominator vanishes is taken to hold, as is usual in algebra.
@@ -81,14 +81,14 @@ class Conjectures:
 def _verified(text: str) -> Outcome:
     try:
         left, right = parse_identity(text)
-        if canonical(left, right) is None:
-            return Outcome(status=Status.REFUTED, evidence="says nothing: both sides are the same")
     except ExpressionError as error:
         return Outcome(status=Status.REFUTED, evidence=f"cannot be read: {error}"[:200])
     try:
         against = _counterexample(text, left, right)
         if against is not None:
             return Outcome(status=Status.REFUTED, evidence=against)
+        if canonical(left, right) is None:
+            return Outcome(status=Status.REFUTED, evidence="says nothing: both sides are the same")
         same = _proved(left, right)
     except ExpressionError as error:
         return Outcome(evidence=f"could not be decided: {error}"[:200])
@@ -136,6 +136,8 @@ def _fraction(node: Node, over: Mapping[str, Any], one: Any) -> tuple[Any, Any]:
         return over[node.name], one
     parts = [_fraction(part, over, one) for part in node.parts]
     (a, b), (c, d) = parts[0], parts[-1]
+    if node.kind == "^" and not node.value:
+        return one, one
     if node.kind == "^":
         for side in (a, b):
             _small(side, node.value)
@@ -170,6 +172,8 @@ class IdentityForm:
         parents: for an identity, the one that it was made from: both are then written one after the other too.
     """
 
+    atoms = True
+
     def __init__(self, parents: Mapping[str, str] | None = None) -> None:
         self.parents = dict(parents or {})
 
@@ -184,12 +188,11 @@ class IdentityForm:
         return "|".join(["<", *_SIGNS.findall(spark.prompt), "|>"]).replace("||", "|") if spark.prompt else ">"
 
     def read(self, spark: Spark, completion: str) -> tuple[str, Triple | None]:
-        """Return the canonical form of what was said, where it has one; else the words themselves."""
+        """Return the canonical form of what was said, where that is true; else the words themselves."""
         text = completion.replace("|", "")
-        try:
-            return read(text) or text or "(nothing)", None
-        except ExpressionError:
-            return text or "(nothing)", None
+        if _verified(text).status is Status.CONFIRMED:
+            text = read(text) or text
+        return text or "(nothing)", None
 
 
 # What is known at the start

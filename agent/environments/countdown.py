@@ -7,6 +7,7 @@ Items are numbered; disjoint ranges of numbers are disjoint sets of items drawn 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -19,6 +20,10 @@ from hunch.memory.records import Hypothesis, Outcome, Spark, Status, Triple
 
 MOST = 100
 """The largest target."""
+PLACES = "abcdef"
+"""Names of the numbers given, in order."""
+
+_SIGN = re.compile(r"[0-9]+|[-+*/^()]")
 
 
 class Countdown:
@@ -94,12 +99,23 @@ def _made(number: int, numbers: int, largest: int, seed: int) -> tuple[tuple[int
 
 
 class CountdownForm:
-    """Items as ``>|3|5|7|4|=|24|:`` and answers as ``|(|3|+|5|)|*|(|7|-|4|)``: every sign is a token."""
+    """Items as ``>|3|5|7|4|=|24|:`` and answers as ``|(|a|+|b|)|*|(|c|-|d|)``, ``a`` being the first number given.
+
+    Every sign is a token. What the model says by places is read as numbers, so that a small one need not learn to copy.
+    """
+
+    atoms = True
 
     def lines(self, text: str, triple: Triple | None) -> list[str]:
         """Return the one line of an answered question."""
         question, _, answer = text.partition(" : ")
-        return ["|".join([">", *question.split(), ":", *_signs(answer)])]
+        given, places = question.partition(" =")[0].split(), list[str]()
+        free = dict(zip(PLACES, given, strict=False))
+        for sign in _SIGN.findall(answer):
+            place = next((place for place, number in free.items() if number == sign), sign)
+            free.pop(place, None)
+            places.append(place)
+        return ["|".join([">", *question.split(), ":", *places])]
 
     def prompt(self, spark: Spark) -> str:
         """Return where an answer begins."""
@@ -107,12 +123,6 @@ class CountdownForm:
 
     def read(self, spark: Spark, completion: str) -> tuple[str, Triple | None]:
         """Return the question and its answer."""
-        return f"{spark.prompt} : {completion.replace('|', '')}", None
-
-
-def _signs(answer: str) -> list[str]:
-    """Return an expression's numbers and signs."""
-    spaced = answer
-    for sign in "+-*/^()":
-        spaced = spaced.replace(sign, f" {sign} ")
-    return spaced.split()
+        given = dict(zip(PLACES, spark.prompt.partition(" =")[0].split(), strict=False))
+        answer = "".join(given.get(sign, sign) for sign in completion.split("|"))
+        return f"{spark.prompt} : {answer}", None

@@ -1,4 +1,4 @@
-"""Puzzles of reasoning-gym as an environment: any of its data sets by name (Stojanovski et al. 2025). Extra ``puzzles``.
+"""Puzzles of reasoning-gym (Stojanovski et al. 2025) as an environment: any data set by its name. Extra ``puzzles``.
 
 An item is (data set, seed, index). reasoning-gym draws it from ``Random(seed + index)``, so seed 1 has nearly the items
 of seed 0, one place on: what is held out is therefore a disjoint range of indices of one seed (``split``).
@@ -47,7 +47,28 @@ _LITERAL = frozenset({"binary_matrix", "n_queens", "rotate_matrix", "spiral_matr
 _ARITHMETIC = frozenset({"countdown", "puzzle24"})
 _ALGEBRA = frozenset({"intermediate_integration", "polynomial_multiplication", "simple_integration"})
 """Data sets whose scorers give an answer to sympy, which evaluates it."""
-_NAMES = frozenset("sin cos tan asin acos atan sinh cosh tanh sec csc cot exp log ln sqrt pi Abs".split())
+_NAMES = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "sec",
+        "csc",
+        "cot",
+        "exp",
+        "log",
+        "ln",
+        "sqrt",
+        "pi",
+        "Abs",
+    ]
+)
 _POWER = re.compile(r"(?:-?\d{1,2}|\(-?\d{1,2}(?:/\d{1,2})?\)|[A-Za-z])(?![\d.]|\s*(?:\*\*|\^))")
 
 
@@ -163,7 +184,7 @@ class Puzzles:
             return Outcome(status=Status.REFUTED, evidence="is no plain answer: it would be run as code")
         try:
             score = self._scored(answer, entry)
-        except Exception as error:  # the boundary: a foreign scorer given untrusted text
+        except Exception as error:  # noqa: BLE001  # the boundary: a foreign scorer given untrusted text
             said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             return Outcome(status=Status.ERROR, error=f"the scorer of {self.name} raised {said}")
         floor = 0.0 if self.bare else self._floor(entry)
@@ -180,7 +201,7 @@ class Puzzles:
     def _floor(self, entry: dict[str, Any]) -> float:
         try:
             return self._scored("", entry)
-        except Exception:  # the boundary again: what cannot score an empty answer gives it nothing
+        except Exception:  # noqa: BLE001  # the boundary again: what cannot score an empty answer gives it nothing
             return 0.0
 
     def _asked(self, spark: Spark) -> dict[str, Any]:
@@ -218,7 +239,9 @@ class Puzzles:
                     config.validate()
                 self._datasets[level] = made(config=config)
             except (TypeError, ValueError, AssertionError) as error:
-                raise InputError(f"config is {self._config}, but {self.name} refuses it ({error}); change it.") from error
+                raise InputError(
+                    f"config is {self._config}, but {self.name} refuses it ({error}); change it."
+                ) from error
         return self._datasets[level]
 
 
@@ -246,8 +269,13 @@ def harmless(name: str, answer: str) -> bool:
     powers = [match.end() for match in re.finditer(r"(?:\*\*|\^)\s*", answer)]
     if name in _ARITHMETIC:
         return not words and not powers
+    # a scorer of integrals takes the question said again, `Integral(...)`, for an answer: it is no known name
     known = all(len(word) == 1 or word in _NAMES for word in words)
-    return known and all(_POWER.match(answer, place) for place in powers) and len(re.findall(r"\)\s*(?:\*\*|\^)", answer)) < 3
+    return (
+        known
+        and all(_POWER.match(answer, place) for place in powers)
+        and len(re.findall(r"\)\s*(?:\*\*|\^)", answer)) < 3
+    )
 
 
 def _plain(answer: str) -> bool:

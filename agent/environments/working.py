@@ -119,6 +119,8 @@ class InWorkers:
         worker = self._idle.get()
         begun = perf_counter()
         try:
+            worker.ready()
+            begun = perf_counter()
             outcomes = worker.ask(pairs, self.seconds_per_call)
         except _LostError as lost:
             outcomes = [Outcome(status=Status.ERROR, error=str(lost))] if len(pairs) == 1 else []
@@ -153,7 +155,7 @@ class _Worker:
             _LostError: if it raised, took too long or died.
             WorkerError: if the environment could not be made.
         """
-        pipe = self._pipe or self._started()
+        pipe = self.ready()
         asked = [[spark.model_dump(), said.model_dump()] for spark, said in pairs]
         told = self._told(pipe, seconds, json.dumps(asked).encode())
         if "raised" in told:
@@ -168,7 +170,10 @@ class _Worker:
         self._closed = True
         self._kill()
 
-    def _started(self) -> Connection:
+    def ready(self) -> Connection:
+        """Return the pipe to a process that has made its environment; start one if there is none."""
+        if self._pipe is not None:
+            return self._pipe
         if self._closed:
             raise _LostError("the workers are closed")
         context = _context(self._factory)
@@ -240,7 +245,7 @@ def _serve(pipe: Connection, factory: Callable[[], Environment]) -> None:
     try:
         environment = factory()
         told = {}
-    except Exception as error:  # the boundary between their code and ours
+    except Exception as error:  # noqa: BLE001  # the boundary between their code and ours
         told = {"raised": _worded(error)}
     while True:
         try:
@@ -255,7 +260,7 @@ def _serve(pipe: Connection, factory: Callable[[], Environment]) -> None:
             hypotheses = [Hypothesis.model_validate(said) for _, said in pairs]
             outcomes = environment.verify(sparks, hypotheses)
             told = {"outcomes": [outcome.model_dump(mode="json") for outcome in outcomes]}
-        except Exception as error:  # the same boundary
+        except Exception as error:  # noqa: BLE001  # the same boundary
             told = {"raised": _worded(error)}
 
 

@@ -1,4 +1,4 @@
-"""Expressions: read as Python's own grammar reads them, evaluated as fractions are, one text for all trivial variants."""
+"""Expressions: read as Python reads them, evaluated as fractions are, one text for all trivial variants."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from hunch.agent.environments.algebra import (
     canonical,
     evaluate,
     literals,
+    normal,
     parse,
     parse_identity,
     variables,
@@ -49,7 +50,8 @@ def walked(text: str, values: Mapping[str, Any], number: Callable[[int], Any] = 
                 return worth(left) ** exponent
             case ast.BinOp(left=left, op=act, right=right):
                 return ACTS[type(act)](worth(left), worth(right))
-        raise AssertionError(ast.dump(node))
+            case _:
+                raise AssertionError(ast.dump(node))
 
     return worth(ast.parse(text.replace("^", "**"), mode="eval").body)
 
@@ -179,10 +181,13 @@ def test_what_is_done_to_both_sides_does_not_matter(sides: tuple[str, str], more
     form = canon(f"{left}={right}")
     for changed in (
         f"{right}={left}", f"({left})+({more})=({more})+({right})", f"({left})-({more})={right}-({more})",
-        f"{times}*({left})=({right})*{times}", f"({left})*{name}={name}*({right})", f"({left})/{times}=({right})/{times}",
+        f"{times}*({left})=({right})*{times}",
+        f"({left})/{times}=({right})/{times}",
         f"({left})-({right})=0", f"-({left})=-({right})", f"1*({left})+0=({right})^1",
     ):  # fmt: skip
         assert canon(changed) == form, changed
+    if normal(parse(left)) and normal(parse(right)):  # a product that is 0 is false anyhow, and written as 0=1
+        assert canon(f"({left})*{name}={name}*({right})") == form
 
 
 @given(st.lists(texts("+-*", 3), min_size=2, max_size=4), st.data(), st.sampled_from("+*"))
@@ -203,6 +208,21 @@ def test_the_one_text_is_its_own_and_says_the_same(sides: tuple[str, str]) -> No
         assert walked(sides[0], POINT) == walked(sides[1], POINT)
         return
     assert canon(form) == form
+
+
+@pytest.mark.parametrize("text", ["0/0=1", "0/(a-a)+a^2-1=(a-1)*(a+1)", "a+0/0=a"])
+def test_what_divides_by_zero_has_no_form(text: str) -> None:
+    with pytest.raises(ExpressionError, match="divides by zero"):
+        canon(text)
+
+
+@pytest.mark.parametrize("text", ["99999999*99999999*a+1=b", "1/(a+1/(b+1/(c+1/(d+1/(a+1/(b+c))))))=1"])
+def test_the_one_text_can_be_read_or_there_is_none(text: str) -> None:
+    try:
+        form = canon(text)
+    except ExpressionError:
+        return
+    assert form is not None and canon(form) == form
 
 
 @pytest.mark.parametrize(
