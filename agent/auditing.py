@@ -5,8 +5,7 @@ scorers of reasoning-gym one accepts any text, some run it as code (``docs/audit
 trusted it is given its own answers, which must be right, and texts that must not be: nothing, constants, the question,
 answers to other questions, pieces and heaps of right ones, noise, and code.
 
-What fails here is a defect; what passes is not proved sound. Where the answer space is small, a constant is right by
-chance: that is told as a figure, and fails only where it is right nearly always.
+What passes is not proved sound. A constant that is right by chance is told, and fails where it is right nearly always.
 """
 
 from __future__ import annotations
@@ -149,7 +148,7 @@ class _Trial:
         self._isolated, self._seconds = apart is not None, seconds
         drawn = environment.sparks(np.random.default_rng([seed, 41]), items)
         self._again = drawn == environment.sparks(np.random.default_rng([seed, 41]), items)
-        self._drawn = len(drawn)
+        self._drawn, self._different = len(drawn), len({spark.prompt for spark in drawn})
         self.sparks = list({spark.id: spark for spark in drawn}.values())
         oracle: Callable[[Sequence[Spark]], Sequence[str | None]] | None = getattr(environment, "oracle", None)
         self._answers_itself = oracle is not None
@@ -342,12 +341,10 @@ class _Trial:
         return Check(name="latency", passed=max(costs) <= self._seconds, figure=figure, value=max(costs))
 
     def _repeats(self) -> Check:
-        different = len({spark.prompt for spark in self.sparks})
+        different = self._different
+        figure = f"{different} different questions in {self._drawn} draws"
         return Check(
-            name="repeats",
-            passed=2 * different > self._drawn,
-            figure=f"{different} different questions in {self._drawn} draws",
-            value=1.0 - different / self._drawn,
+            name="repeats", passed=2 * different > self._drawn, figure=figure, value=1 - different / self._drawn
         )
 
 

@@ -9,9 +9,10 @@ with ``N`` the visits to a node, ``T`` all visits, and ``P`` the prior: the rank
 linear share (Yuksekgonul et al. 2026, TTT-Discover, who rank by reward). ``Q`` is the share of a node's children that
 were worth something, as judged by grounding and environment: what was kept counts 1, what was confirmed but known a
 little, all else 0. It begins at the parent's, is an average over ``MEMORY`` visits or so, and is passed up the lineage
-with ``DECAY`` a step. In one round a lineage is blocked once one of it was chosen: ancestors and descendants wait, so
-that the batch spreads. Duplicates are no nodes: a claim is one node whichever parent said it first. Roots are questions
-to begin with; one whose answer was found may be closed for good.
+with ``DECAY`` a step. In one round a lineage is blocked once one of it was chosen: ancestors and descendants wait until
+all others had their turn, so that the batch spreads; and what was chosen counts as visited. Duplicates are no nodes: a
+claim is one node whichever parent said it first. Roots are questions to begin with, and block none of their lineage;
+one whose answer was found may be closed for good.
 
 Left out: rollouts of more than one step in a round (each round is one step of every chosen lineage), and a network
 that guesses values (what is counted is what was verified).
@@ -23,6 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hunch.memory.errors import InputError
 from hunch.memory.records import Draw, Spark, Status
@@ -91,25 +93,41 @@ class Search:
         """All that can be gone on from, roots first, then in the order in which they were found."""
         self._by_spark = {node.spark: node for node in self.nodes}
         self._by_parents = {node.spark.parents: node for node in self.nodes if node.spark.parents}
+        self._several = len(self.nodes) > 1
         self._known: set[str] = set()
 
     def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        """Return the ``n`` questions to ask next, best first; the same ones again when there are not so many."""
-        ranked = self._ranked(rng)
-        chosen: list[Node] = []
-        while ranked and len(chosen) < n:
-            blocked: set[Node] = set()
-            waiting = []
-            for node in ranked:
-                lineage = node.lineage()
-                if len(chosen) < n and not blocked.intersection(lineage) and node not in blocked:
-                    chosen.append(node)
-                    blocked.update(lineage)
-                else:
-                    waiting.append(node)
-            ranked = waiting
-        again = [chosen[i % len(chosen)] for i in range(n)] if chosen else []
-        return [node.spark for node in again] or [self.nodes[i % len(self.nodes)].spark for i in range(n)]
+        """Return the ``n`` questions to ask next: the best, as if each had been asked when the next is chosen."""
+        nodes = [node for node in self.nodes if not node.lineage()[-1].closed] or self.nodes
+        visits = np.array([node.visits for node in nodes], dtype=float)
+        value = np.array([node.value for node in nodes])
+        lineages = [frozenset(self._waiting_with(node)) for node in nodes]
+        gain = self._c * self._prior(nodes) * np.sqrt(1.0 + visits.sum())
+        tie = 1e-9 * rng.random(len(nodes))
+        chosen: list[Spark] = []
+        blocked: set[Node] = set()
+        waiting = np.zeros(len(nodes), dtype=bool)
+        for _ in range(n):
+            if waiting.all():  # each lineage has had its turn
+                blocked, waiting = set(), np.zeros(len(nodes), dtype=bool)
+            best = int(np.argmax(np.where(waiting, -np.inf, value + gain / (1.0 + visits) + tie)))
+            chosen.append(nodes[best].spark)
+            visits[best] += 1.0
+            if lineages[best]:
+                blocked |= lineages[best]
+                waiting = np.array([bool(blocked & lineage) for lineage in lineages])
+        return chosen
+
+    def _waiting_with(self, node: Node) -> list[Node]:
+        """Return those of whom one is asked at a time: a lineage without its root; a root by itself, among several."""
+        return node.lineage()[:-1] if node.parent else [node] * self._several
+
+    @staticmethod
+    def _prior(nodes: Sequence[Node]) -> NDArray[np.float64]:
+        """Return each node's rank by how likely the policy finds it, as a share."""
+        rank = np.empty(len(nodes))
+        rank[np.argsort([node.logprob for node in nodes], kind="stable")] = np.arange(1, len(nodes) + 1)
+        return rank / rank.sum()
 
     def visits(self, parents: Sequence[str]) -> int:
         """Return how often what goes on from these experiences was asked: the policy that the search has found."""
@@ -149,18 +167,3 @@ class Search:
             node.children.append(child)
             self.nodes.append(child)
             self._by_spark[spark] = self._by_parents[spark.parents] = child
-
-    def _ranked(self, rng: np.random.Generator) -> list[Node]:
-        """Return the open nodes by PUCT, best first; ties in random order."""
-        open_nodes = [node for node in self.nodes if not node.lineage()[-1].closed]
-        if not open_nodes:
-            return []
-        visits = np.array([node.visits for node in open_nodes], dtype=float)
-        value = np.array([node.value for node in open_nodes])
-        likely = np.array([node.logprob for node in open_nodes])
-        rank = np.empty(len(likely))
-        rank[np.argsort(likely, kind="stable")] = np.arange(1, len(likely) + 1)
-        prior = rank / rank.sum()
-        score = value + self._c * prior * np.sqrt(1.0 + visits.sum()) / (1.0 + visits)
-        order = np.lexsort((rng.random(len(score)), -score))
-        return [open_nodes[i] for i in order]

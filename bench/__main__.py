@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import demo, discover, durability, firing, hallucination, reinforcement, scale
+from bench import demo, discover, durability, environments, firing, hallucination, reinforcement, scale
 from bench.machine import machine
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
@@ -80,6 +80,13 @@ def _parser() -> _Parser:
     command.add_argument("--full", type=_count, default=50, help="writes to a full disk (default 50)")
     command.add_argument("--rounds", type=_count, default=20_000, help="rounds of the week (default 20000)")
     command.add_argument("--parts", nargs="+", choices=durability.PARTS, default=list(durability.PARTS))
+    about = "search and learning in worlds that answer, and the audit of verifiers"
+    command = commands.add_parser("environments", help=about, description=about)
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--seeds", type=_count, default=3, help="runs, of seeds 0, 1, ... (default 3)")
+    command.add_argument("--calls", type=_count, default=environments.CALLS, help="verifier calls of an arm")
+    command.add_argument("--tasks", nargs="+", choices=environments.TASKS, default=list(environments.TASKS))
+    command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
     about = "what size costs: ten thousand to a million facts"
     command = commands.add_parser("scale", help=about, description=about)
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
@@ -114,6 +121,8 @@ def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         sizes = {"kills": given.kills, "faults": given.faults, "full": given.full, "rounds": given.rounds}
         return durability.measure(**sizes, runs=folder, parts=tuple(given.parts))
     cache = given.cache or folder / "cache"
+    if given.command == "environments":
+        return environments.measure(given.seeds, runs=folder, cache=cache, calls=given.calls, tasks=given.tasks)
     if given.command == "firing":
         return firing.measure(given.data, cache=cache)
     if given.command == "hallucination":

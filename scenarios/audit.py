@@ -30,7 +30,11 @@ PUZZLES = (
     "Data sets of reasoning-gym are audited bare, as they come (0.1.25). `hunch.agent.environments.reasoning.Puzzles` "
     "mends what can be mended around a scorer: it strips answers, subtracts what an empty one earns, tells exceptions "
     "as errors, and keeps from scorers whatever they would run as code. A scorer that takes wrong answers stays one "
-    "that does: leave those data sets out, or look at what a learner makes of them."
+    "that does: leave those data sets out, or look at what a learner makes of them. Items of `isomorphic_strings`, "
+    "`polynomial_multiplication` and `ransom_note` depend on PYTHONHASHSEED, a few of `list_functions` on something "
+    "else, so that another process asks other questions by the same index: that is their `oracle` and `errors` here. "
+    "With PYTHONHASHSEED=0 before the command the first three are audited for the rest: `polynomial_multiplication` "
+    "runs code too, the others pass."
 )
 EXAMPLES = """\
 examples:

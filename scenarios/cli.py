@@ -1,4 +1,5 @@
-"""The command line: ``hunch run | fire | direction | scenarios | facts | experience | report | doctor``.
+"""The command line: ``hunch run | fire | direction | scenarios | facts | experience | report | audit |
+doctor``.
 
 Each command imports what it needs when it is called, so that ``hunch --help`` answers at once and ``hunch doctor``
 still answers when a library is broken. What a person gave wrongly is one line on stderr and exit code 2; a traceback
@@ -36,6 +37,7 @@ hunch: wild hypotheses from a language model, grounded in what is known, kept, a
   hunch report RUN                   write the report of a run's folder anew
   hunch facts import FILE --store S  bring facts into a store; also: facts show, facts search, facts verify
   hunch experience why RUN ID        where an insight came from; also: list, lineage, as-of, rests-on, retract, export
+  hunch audit ENVIRONMENT            can a wild generator cheat this verifier?
   hunch doctor                       what is wrong with this machine's set-up, and how to mend it
   hunch --version
 """
@@ -96,6 +98,7 @@ def _command(words: list[str]) -> int:
         "facts": _facts,
         "experience": _experience,
         "report": _report,
+        "audit": _audit,
         "doctor": _doctor,
     }
     if words[0] not in commands:
@@ -151,6 +154,12 @@ def _experience(words: list[str]) -> int:
     from hunch.scenarios import experience
 
     return experience.main(words)
+
+
+def _audit(words: list[str]) -> int:
+    from hunch.scenarios import audit
+
+    return audit.main(words)
 
 
 def _report(words: list[str]) -> int:

@@ -3,9 +3,9 @@
     hunch run conjectures --arms
 
 The generator has read a few hundred identities and says new ones. The world refutes each at a random rational point,
-or proves it; what is proved, new and no trivial variant is kept and sparks the next. Search and learning take turns: PUCT
-chooses which identities to go on from, and the generator is trained on what was found there. Expect a few minutes on two
-cores, and as much for each of the three other arms.
+or proves it; what is proved, new and no trivial variant is kept and sparks the next. Search and learning take turns:
+PUCT chooses which identities to go on from, and the generator is trained on what was found there. Expect a few minutes
+on two cores, and as much for each of the three other arms.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Config(Searching):
     """Identities gone on from in a round."""
     width: int = Field(4, ge=1)
     """Hypotheses drawn from each."""
-    known: int = Field(300, ge=20)
+    most_epochs: int = Field(30, ge=1)
+    """Train the small generator for at most this many epochs before the loop begins."""
+    known: int = Field(1_500, ge=20)
     """Identities that are given."""
 
 
@@ -48,15 +50,16 @@ def world_of(config: Config) -> World:
             said = made.hallucinate([Spark()], 512, np.random.default_rng(9))
             outcomes = conjectures.verify([Spark()] * len(said), said)
             new = {one.key for one, outcome in zip(said, outcomes, strict=True) if outcome.status is Status.CONFIRMED}
-            return len(new - {Fact(text=text).id for text in conjectures.known}) / len(said)
+            readable = sum("cannot be read" not in outcome.evidence for outcome in outcomes)
+            return (len(new - {Fact(text=text).id for text in conjectures.known}) + 0.05 * readable) / len(said)
 
         return embedded_generator(
             [Fact(text=text) for text in conjectures.known],
             form,
             creativity,
-            measure="new identities of 512",
+            measure="new identities of 512, and a little for what can be read",
             cache=config.cache.expanduser(),
-            seed=config.seed,
+            seed=0,  # one generator for all seeds of the loop
             most_epochs=config.most_epochs,
             notice=notice,
         )
@@ -64,7 +67,7 @@ def world_of(config: Config) -> World:
     return World(
         known=conjectures.known,
         environment=conjectures,
-        roots=[Spark(), *(Spark(prompt=text) for text in conjectures.known)],
+        roots=[Spark()],
         generator=generator,
         found=lambda draw: draw.key,
         ask=partial(go_on, form),
@@ -89,12 +92,12 @@ def main(config: Config) -> int:
 def report(config: Config, run: Path) -> None:
     """Write the report of a run and print its result."""
     report_world(
-        config,
         run,
-        world_of(config),
+        lambda draw: draw.key,
         "conjectures",
         title="What else is true",
         question="Which identities follow, that were not given and are no variants of one another?",
         noun="distinct identities were proved that had not been given",
+        builds=True,
         notes=("An identity counts once, whatever its variables are called and however its sides are arranged.",),
     )

@@ -50,7 +50,7 @@ class Searching(Common):
     """The constant of PUCT: how much what was rarely asked is preferred to what yields."""
     learning_rate: float = Field(1e-3, gt=0)
     """Of AdamW."""
-    passes: float = Field(4.0, gt=0)
+    passes: float = Field(16.0, gt=0)
     """How often what was newly kept is seen."""
     most_epochs: int = Field(60, ge=1)
     """Train the small generator for at most this many epochs before the loop begins."""
@@ -109,6 +109,7 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
             [line for text in world.known for line in generator.form.lines(text, None)],
             learning_rate=config.learning_rate,
             elite=1.0,
+            batch=64,
             passes=config.passes,
             importance=partial(_visited, search) if arm.name in SEARCHING else None,
         )
@@ -136,10 +137,10 @@ def run_world(world: World, config: Searching, scenario: str) -> None:
     arms.live(config.run, scenario, config.samples, makers)
 
 
-def discoveries(run: Path, arm: str, world: World) -> list[str]:
+def discoveries(run: Path, arm: str, found: Callable[[Draw], str]) -> list[str]:
     """Return what an arm discovered, in order, each once."""
     with Ledger(arm_folder(run, arm) / "memory.sqlite", read_only=True) as ledger:
-        return list(dict.fromkeys(world.found(draw) for draw in ledger.draws() if draw.kept))
+        return list(dict.fromkeys(found(draw) for draw in ledger.draws() if draw.kept))
 
 
 def depths(kept: Sequence[Experience]) -> dict[str, int]:
@@ -151,21 +152,21 @@ def depths(kept: Sequence[Experience]) -> dict[str, int]:
 
 
 def report_world(
-    config: Searching,
     run: Path,
-    world: World,
+    found: Callable[[Draw], str],
     scenario: str,
     *,
     title: str,
     question: str,
     noun: str,
     notes: Sequence[str],
+    builds: bool = False,
 ) -> None:
-    """Write the report of a run and print its result."""
+    """Write the report of a run and print its result; ``builds`` where what was found may rest on what was before."""
     results: list[ArmResult] = [
         result_of(run, arm.name) for arm in ARMS if (arm_folder(run, arm.name) / "memory.sqlite").exists()
     ]
-    counts = {result.name: len(discoveries(run, result.name, world)) for result in results}
+    counts = {result.name: len(discoveries(run, result.name, found)) for result in results}
     full = results[-1]
     summary = [
         f"{counts[full.name]} {noun} in {full.samples} verifier calls by search and learning"
@@ -173,7 +174,7 @@ def report_world(
         + "."
     ]
     deep = depths(full.insights)
-    if world.ask is not None and deep:
+    if builds and deep:
         summary.append(
             f"What was found builds on itself: {sum(depth > 0 for depth in deep.values())} of {len(deep)} were found "
             f"from an earlier one, the longest chain has {max(deep.values())} steps."

@@ -3,11 +3,12 @@
 An item is (data set, seed, index). reasoning-gym draws it from ``Random(seed + index)``, so seed 1 has nearly the items
 of seed 0, one place on: what is held out is therefore a disjoint range of indices of one seed (``split``).
 
-Around each scorer stand four things, as ``docs/audit.md`` shows why. The answer is read out of what was said. What an
-empty answer earns is subtracted. An exception is an ``error``, never a 0. Ten scorers hand the answer to ``eval`` or to
-sympy, which runs it as code: only what is plain data, or plain arithmetic with small powers, reaches them. A scorer may
-still take forever: put ``hunch.agent.environments.working.InWorkers`` around. Left out: ``composite``, which is a
-mixture of the others.
+Around each scorer stand four things; ``docs/audit.md`` shows why. The answer is read out of what was said. What an
+empty answer earns is subtracted. An exception is an ``error``, never a 0. Nine scorers hand the answer to ``eval`` or
+to sympy, which runs it as code: only plain data, or plain arithmetic with small powers, reaches them. A scorer may
+still take forever: put ``hunch.agent.environments.working.InWorkers`` around. Four data sets make other items in
+another process (three by ``PYTHONHASHSEED``); what was asked there is then an ``error`` too. Left out: ``composite``,
+a mixture of the others.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ LONGEST = 20_000
 """Letters of an answer; the longest right one that was seen has about 4,000."""
 KEPT = 4096
 """Items that are remembered: some take a second to make."""
+ANOTHER = "the data set makes another question of this index in this process; set PYTHONHASHSEED for all processes"
+"""Why an item cannot be verified: isomorphic_strings, polynomial_multiplication and ransom_note depend on it, and a few
+items of list_functions on something else."""
 HARDER, EASIER = 0.8, 0.2
 """Shares solved from which on, and up to which, the level changes."""
 
@@ -163,7 +167,10 @@ class Puzzles:
         outcomes = []
         for spark, said in zip(sparks, hypotheses, strict=True):
             entry, begun = self._asked(spark), perf_counter()
-            outcome = self._verified(entry, said.text)
+            if entry["question"] == spark.prompt:
+                outcome = self._verified(entry, said.text)
+            else:
+                outcome = Outcome(status=Status.ERROR, error=ANOTHER)
             outcomes.append(outcome.model_copy(update={"cost_seconds": perf_counter() - begun}))
         return outcomes
 

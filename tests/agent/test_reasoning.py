@@ -198,5 +198,12 @@ def test_questions_of_others_are_refused(payload: str) -> None:
         verified(Puzzles("chain_sum"), Spark(prompt="?", payload=payload), "1")
 
 
+def test_a_question_that_this_process_would_not_ask_is_an_error() -> None:
+    puzzles = Puzzles("ransom_note", items=range(3))
+    asked = puzzles.spark(0).model_copy(update={"prompt": "as another process asked it"})
+    outcome = verified(puzzles, asked, "True")
+    assert outcome.status is Status.ERROR and "PYTHONHASHSEED" in (outcome.error or "")
+
+
 def test_there_are_105_data_sets() -> None:
     assert len(names()) == 105 and "composite" not in names()
