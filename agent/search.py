@@ -127,7 +127,7 @@ class Search:
         """Return each node's rank by how likely the policy finds it, as a share."""
         rank = np.empty(len(nodes))
         rank[np.argsort([node.logprob for node in nodes], kind="stable")] = np.arange(1, len(nodes) + 1)
-        return rank / rank.sum()
+        return np.asarray(rank / rank.sum())
 
     def visits(self, parents: Sequence[str]) -> int:
         """Return how often what goes on from these experiences was asked: the policy that the search has found."""

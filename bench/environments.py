@@ -1,7 +1,7 @@
 """Search and learning in worlds that answer, each alone and both, and whether the verifiers can be cheated.
 
-Each arm has the same number of verifier calls; figures are distinct confirmed discoveries (``conjectures``: by canonical
-form) or distinct held-out items solved (``puzzles``), per 10,000 calls: median over seeds, least and most.
+Each arm has the same number of verifier calls; figures are distinct confirmed discoveries (``conjectures``: by
+canonical form) or distinct held-out items solved (``puzzles``), per 10,000 calls: median over seeds, least and most.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The command line: ``hunch run | fire | direction | scenarios | facts | experience | report | audit |
-doctor``.
+"""The command line: ``hunch run``, and what looks after facts, experience, reports, verifiers and the machine.
 
 Each command imports what it needs when it is called, so that ``hunch --help`` answers at once and ``hunch doctor``
 still answers when a library is broken. What a person gave wrongly is one line on stderr and exit code 2; a traceback

@@ -36,6 +36,8 @@ class Config(Searching):
     """Hypotheses drawn from each."""
     most_epochs: int = Field(30, ge=1)
     """Train the small generator for at most this many epochs before the loop begins."""
+    exploration: float = Field(0.05, ge=0)
+    """The constant of PUCT: how much what was rarely asked is preferred to what yields."""
     known: int = Field(1_500, ge=20)
     """Identities that are given."""
 

@@ -40,10 +40,10 @@ class Config(Searching):
 
     run: Path = Path("runs/puzzles")
     """Folder of the run; the same folder again goes on where it stopped."""
-    sparks: int = Field(200, ge=1)
+    sparks: int = Field(100, ge=1)
     """Items asked in a round."""
-    width: int = Field(1, ge=1)
-    """Answers drawn to each; with one, no call is spent on an item that was just solved."""
+    width: int = Field(2, ge=1)
+    """Answers drawn to each."""
     most_epochs: int = Field(20, ge=1)
     """Train the small generator for at most this many epochs before the loop begins."""
     dataset: str = COUNTDOWN
@@ -104,8 +104,8 @@ def _reasoning_gym(config: Config) -> World:
     puzzles = partial(Puzzles, config.dataset, size=first + config.items)
     if not config.unaudited and (defects := clean(puzzles(items=range(LOOKED_AT)))):
         raise InputError(
-            f"--dataset is {config.dataset}, but it fails its audit ({defects[0]}); `hunch audit {config.dataset}` tells "
-            "more; take another, or give --unaudited."
+            f"--dataset is {config.dataset}, but it fails its audit ({defects[0]}); `hunch audit {config.dataset}` "
+            "tells more; take another, or give --unaudited."
         )
     asked, taught = puzzles(items=range(first, first + config.items)), puzzles(items=range(config.solved))
     solved = [taught.spark(index) for index in taught.items]

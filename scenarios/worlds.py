@@ -48,9 +48,9 @@ class Searching(Common):
     """Keep tokens with at least this share of the likeliest one's probability, before heating; 0 keeps all."""
     exploration: float = Field(1.0, ge=0)
     """The constant of PUCT: how much what was rarely asked is preferred to what yields."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
     """Of AdamW."""
-    passes: float = Field(16.0, gt=0)
+    passes: float = Field(8.0, gt=0)
     """How often what was newly kept is seen."""
     most_epochs: int = Field(60, ge=1)
     """Train the small generator for at most this many epochs before the loop begins."""
@@ -110,6 +110,8 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
             learning_rate=config.learning_rate,
             elite=1.0,
             batch=64,
+            replay=0.3,
+            hold=0.5,
             passes=config.passes,
             importance=partial(_visited, search) if arm.name in SEARCHING else None,
         )

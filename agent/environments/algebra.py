@@ -6,9 +6,9 @@
     power      = atom ["^" integer]
     atom       = integer | name | "(" sum ")"
 
-Only ASCII is read. Letters, digits, depth, exponents and the size of numbers are bounded, so that reading and evaluating
-take little time whatever is given. The normal form knows that addition and multiplication commute and associate, folds
-numbers, gathers equal terms and factors, and takes powers apart; it never multiplies sums out.
+Only ASCII is read. Letters, digits, depth, exponents and the size of numbers are bounded, so that reading and
+evaluating take little time whatever is given. The normal form knows that addition and multiplication commute and
+associate, folds numbers, gathers equal terms and factors, and takes powers apart; it never multiplies sums out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ EXPONENT = 8
 BITS = 4_096
 """Of a numerator or denominator."""
 NAMES = "abcd"
-"""The variables."""
 
 
 class ExpressionError(InputError):
@@ -334,8 +333,8 @@ def _reduced(terms: Sum) -> Sum:
         bases = {base for _, mono in terms for base, _ in mono}
         shared = {base: min(dict(mono).get(base, 0) for _, mono in terms) for base in bases}
         if not any(shared.values()):
-            return _primitive(terms)[1][0][0] if len(terms) > 1 else ((Fraction(1), terms[0][1]),)
-        left = []
+            return _scaled(terms, 1 / _primitive(terms)[0]) if len(terms) > 1 else ((Fraction(1), terms[0][1]),)
+        left: list[tuple[Fraction, Mono]] = []
         for number, mono in terms:
             exponents = dict(mono)
             for base, power in shared.items():
@@ -354,7 +353,7 @@ def _names_in(terms: Sum) -> Iterator[str]:
 
 
 def _renamed(terms: Sum, names: Mapping[str, str]) -> Sum:
-    found = []
+    found: list[tuple[Fraction, Mono]] = []
     for number, mono in terms:
         exponents: dict[Base, int] = {}
         for base, power in mono:
@@ -369,8 +368,8 @@ def _renamed(terms: Sum, names: Mapping[str, str]) -> Sum:
 
 
 def _identity_text(terms: Sum) -> str:
-    left, right = (tuple(term for term in _scaled(terms, Fraction(sign)) if term[0] > 0) for sign in (1, -1))
-    return f"{_sum_text(left)}={_sum_text(right)}"
+    sides: list[Sum] = [tuple(term for term in _scaled(terms, Fraction(sign)) if term[0] > 0) for sign in (1, -1)]
+    return f"{_sum_text(sides[0])}={_sum_text(sides[1])}"
 
 
 @lru_cache(50_000)
