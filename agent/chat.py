@@ -274,8 +274,8 @@ class ChatGenerator:
         failed = [one for one in came if not isinstance(one, AIMessage)]
         if failed:
             log.warning(
-                "%d of %d requests failed; the first: %s: %s",
-                len(failed), len(came), type(failed[0]).__name__, failed[0],
+                "%d of %d requests failed; the first: %s: %.300r",
+                len(failed), len(came), type(failed[0]).__name__, str(failed[0]),
             )  # fmt: skip
         spent = self.spent.model_dump()
         spent["requests"] += len(came)

@@ -7,6 +7,7 @@ canonical form) or distinct held-out items solved (``puzzles``), per 10,000 call
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,14 +17,17 @@ from typing import Any
 
 from hunch.graphs import stream
 from hunch.memory.experience import Archive
+from hunch.memory.ledger import Ledger
+from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Outcome, Standing, Verdict
 from hunch.scenarios import audit, conjectures, puzzles
 from hunch.scenarios.parts import settle
 from hunch.scenarios.worlds import ARMS, Searching, World, depths, mind_of
 
 Figures = dict[str, Any]
 
-TASKS = ("conjectures", "puzzles", "audit")
+TASKS = ("conjectures", "puzzles", "audit", "retraction")
 CALLS = 10_000
+EXPERIENCES, DEPENDANTS = 100_000, 1_000
 NAMES = {"sampling": "sampling", "learning": "learning", "search": "search", "full": "search_and_learn"}
 
 
@@ -57,7 +61,34 @@ def measure(
         file = runs / "audit.json"
         audit.main(["all", "--json", str(file)])
         figures["audit"] = json.loads(file.read_text())
+    if "retraction" in tasks:
+        figures["retraction"] = {"experiences": EXPERIENCES, "fell": DEPENDANTS + 1, "seconds": _retraction()}
     return figures
+
+
+def _retraction() -> float:
+    """Return the seconds that retracting one of many experiences takes, with many that rest on it."""
+    ledger, base = Ledger(None), Fact(text="observed")
+    ledger.add_facts([base])
+    said = [Hypothesis(spark_id="s", text=f"claim {number}") for number in range(EXPERIENCES)]
+    ledger.add_experiences(
+        Experience(
+            round=number,
+            slot=0,
+            hypothesis=one,
+            grounding=Grounding(key=one.key, standing=Standing.INSIGHT, strength=1, p_value=0.1, novelty=1),
+            outcome=Outcome(),
+            verdict=Verdict(keep=True, reason=""),
+            fired=(Firing(kind="path", sentence="", fact_ids=(said[0].key if 0 < number <= DEPENDANTS else base.id,)),),
+        )
+        for number, one in enumerate(said)
+    )
+    ledger.add_facts(Fact(text=one.text, weight=0.5, experience_id=one.key) for one in said)
+    began = time.perf_counter()
+    fell = Archive(ledger).retract([said[0].key], "wrong")
+    seconds = time.perf_counter() - began
+    assert len(fell) == DEPENDANTS + 1
+    return round(seconds, 4)
 
 
 def _config(task: str, seed: int, cache: Path, calls: int) -> Searching:

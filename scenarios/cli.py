@@ -18,13 +18,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from hunch.scenarios import SCENARIOS
+
 NOT_WELL = 1
 """The exit code when the machine, not what was asked for, is at fault."""
 INTERRUPTED = 130
 """The exit code that shells expect after Ctrl-C."""
-
-SCENARIOS = ("literature", "discover", "conjectures", "puzzles")
-"""The scenarios, each a module of ``hunch.scenarios`` with ``Config`` and ``main(config)``."""
 
 USAGE = """\
 hunch: wild hypotheses from a language model, grounded in what is known, kept, and learned from

@@ -24,6 +24,7 @@ from hunch.memory.files import replace_file
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Experience, Fact, Standing
+from hunch.scenarios import SCENARIOS
 from hunch.scenarios.discoveries import Discovery, sought
 from hunch.scenarios.parts import CONTROLS, FULL, Arm
 from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, events_of, keys_of, result_of
@@ -56,9 +57,18 @@ def rebuild(run: Path) -> str:
     """
     if not begun(run) or FULL.name not in arms_in(run):
         raise InputError(f"{run} holds no run that has drawn anything; give the folder that `hunch run` wrote.")
-    stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    scenario = importlib.import_module(f"hunch.scenarios.{stored.pop('scenario')}")
-    scenario.report(scenario.Config.model_validate(stored), run)
+    file = run / "config.yaml"
+    try:
+        stored = yaml.safe_load(file.read_text(encoding="utf-8"))
+        name = stored.pop("scenario")
+        if name not in SCENARIOS:
+            raise ValueError(f"{name!r} is no scenario")
+        scenario = importlib.import_module(f"hunch.scenarios.{name}")
+        config = scenario.Config.model_validate(stored)
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(f"{file} cannot be read ({why}); put back what `hunch run` wrote there.") from error
+    scenario.report(config, run)
     return str(run / "report.html")
 
 

@@ -13,6 +13,7 @@ from hunch.memory.errors import InputError
 from hunch.memory.experience import Archive
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Outcome, Standing, Status, Verdict
+from hunch.memory.truth import unsettled
 
 OBSERVED = tuple(f"observed {number}" for number in range(4))
 
@@ -178,3 +179,19 @@ def test_the_past_is_seen_as_it_was() -> None:
     assert [one.id for one in archive.as_of(3)] == [claim(0), claim(1), claim(2)]
     assert [one.id for one in archive.as_of(4)] == [claim(0)]
     assert [one.id for one in archive.all()] == [claim(0)]
+
+
+@pytest.mark.slow
+def test_of_a_hundred_thousand_just_those_fall_that_rest_on_the_one_retracted() -> None:
+    dependants = [kept(number, [[claim(0)]]) for number in range(1, 1_001)]
+    others = [kept(number, [[fact(OBSERVED[1])]]) for number in range(1_001, 100_000)]
+    experiences = [kept(0, [[fact(OBSERVED[0])]]), *dependants, *others]
+    ledger = Ledger(None)
+    ledger.add_facts(Fact(text=text) for text in OBSERVED)
+    ledger.add_experiences(experiences)
+    ledger.add_facts(Fact(text=one.hypothesis.text, weight=0.5, experience_id=one.id) for one in experiences)
+    archive = Archive(ledger)
+    fell = archive.retract([claim(0)], "wrong")
+    assert len(fell) == 1_001
+    assert standing(ledger) == by_brute_force(experiences, {claim(0)})
+    assert unsettled(ledger) == ([], [])
