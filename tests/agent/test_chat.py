@@ -133,7 +133,7 @@ def test_a_failed_request_says_nothing_and_counts(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING):
         said = generator.hallucinate([LOWERS, WHAT], 2, rng())
     assert [h.text == NOTHING for h in said] == [True, True, False, False]
-    assert "2 of 4 requests failed; the first: ConnectionError: no route" in caplog.text
+    assert "2 of 4 requests failed; the first: ConnectionError: 'no route" in caplog.text
     assert (generator.spent.requests, generator.spent.failures) == (4, 2)
 
 
