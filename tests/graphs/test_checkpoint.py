@@ -76,8 +76,8 @@ def test_a_file_that_holds_no_whole_checkpoints_is_set_aside_with_a_line_in_the_
     else:
         list(stream(mind_in(tmp_path), tmp_path))
         body = file.read_bytes()
-        at = body.rindex(b"recent_yield")
-        zeroed = body[: at // 4096 * 4096] + bytes(4096) + body[at // 4096 * 4096 + 4096 :]
+        pages = [body[at : at + 4096] for at in range(0, len(body), 4096)]
+        zeroed = b"".join(bytes(4096) if b"recent_yield" in page else page for page in pages)
         file.write_bytes(body.replace(b"recent_yield", b"recent_yielc") if kind == "flipped" else zeroed)
     was = file.read_bytes()
     with sqlite_saver(file) as saver:

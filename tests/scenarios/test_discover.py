@@ -156,4 +156,4 @@ def test_a_run_does_not_go_on_with_options_that_its_rounds_rest_on(
 def test_a_second_writer_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FileLock(home / "run" / ".lock"):
         assert cli.main(words(home, "--arms")) == 2
-    assert "another process is writing to it; wait for it or give another" in capsys.readouterr().err
+    assert "is being written to by another process; wait for it or give another" in capsys.readouterr().err
