@@ -22,6 +22,8 @@ from hunch.graphs import Budget, Mind, stream
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Spark, Status
+from hunch.scenarios import literature
+from hunch.scenarios.parts import FULL, Kit, assemble, settle
 
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 SAID = 500
@@ -38,7 +40,20 @@ class _Ask:
 def measure(rounds: int, folder: Path) -> dict[str, Any]:
     """Return what many rounds cost, measured in a process of their own."""
     with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_lived, (rounds, folder))
+        figures = pool.apply(_lived, (rounds, folder))
+        figures["literature_seconds_per_round"] = real = round(pool.apply(_real_round, (folder / "literature",)), 3)
+    return figures | {"share_of_a_real_round": round(figures["milliseconds_per_round"] / 1e3 / real, 4)}
+
+
+def _real_round(folder: Path) -> float:
+    """Return the seconds that a round of ``literature`` takes, the first left out."""
+    settle(1)
+    config = literature.Config(run=folder, samples=5_000)
+    folder.mkdir()
+    mind = assemble(Kit(literature.data()[0], config, literature.questions), FULL, folder, print)
+    seconds = [float(event["seconds"]) for event in stream(mind, folder)]
+    mind.knowledge.ledger.close()
+    return float(np.diff(seconds).mean())
 
 
 def _lived(rounds: int, folder: Path) -> dict[str, Any]:
