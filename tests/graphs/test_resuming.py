@@ -80,7 +80,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+QUICK = ("checkpoints flipped", "weights flipped", "weights and their figures gone", "last line torn")
+
+
+@pytest.mark.parametrize(
+    "damage", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in DAMAGES]
+)
 def test_a_damaged_run_ends_as_if_nothing_had_been(
     mind_in: Minds, ledger_of: Left, alone: Path, stopped: Path, damage: str
 ) -> None:
