@@ -45,7 +45,7 @@ from tests.hostile import CANARY, PAGES, SERVER, corpus, hostile_text
 SEQUENCE = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]|\r")
 """What rich writes to steer a terminal."""
 UNSEEN = "\u061c\u200b\u200e\u200f\u00ad\u180e\ufeff\U0001bca0\U0001d173"
-FEW, MANY = 120, 10_000
+FEW, MANY = 300, 10_000
 
 
 @pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.slow)])
