@@ -1,4 +1,4 @@
-"""Open questions that a store itself suggests."""
+"""Open questions: those that a store itself suggests, and those that someone gives."""
 
 from __future__ import annotations
 
@@ -58,6 +58,27 @@ class OpenQuestions:
             _spark(self._given[g][s], float(u), bool(s == 0)) if asked else Spark()
             for asked, g, u, s in zip(fixed, group, place, side.astype(int), strict=True)
         ]
+
+
+class GivenQuestions:
+    """Asks given questions in random order, each as likely as any other.
+
+    Args:
+        questions: what is asked.
+    """
+
+    def __init__(self, questions: Sequence[Spark]) -> None:
+        self._questions = list(questions)
+
+    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
+        """Return ``n`` of the questions; repeats are allowed.
+
+        Raises:
+            InputError: if none were given.
+        """
+        if not self._questions:
+            raise InputError("no questions were given, but some are asked for; give `questions`.")
+        return [self._questions[i] for i in rng.integers(len(self._questions), size=n)]
 
 
 def _one_each(facts: Sequence[Fact], end: str) -> list[Fact]:

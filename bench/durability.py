@@ -192,22 +192,22 @@ def _killed_at(runs: Path, point: str) -> Figures:
     folder, cache = runs / f"point-{point.replace(' ', '-')}", runs / "cache"
     owner, name, moment = POINTS[point]
 
-    def doomed() -> None:
-        places = Places(moment)
-        places.watch(owner, name)
-        live(folder, cache)
-
-    if point in ("in mid-snapshot", "between file and manifest"):  # written once, before the loop: die the first time
-
-        def doomed() -> None:
-            places = Places(0)
-            places.watch(owner, name)
-            live(folder, cache)
-
-    if forked(doomed) != -signal.SIGKILL:
+    once = point in ("in mid-snapshot", "between file and manifest")  # written before the loop: die the first time
+    if _died(folder, cache, owner, name, 0 if once else moment) != -signal.SIGKILL:
         return {"point": point, "ended": "was never reached"}
     code = forked(lambda: _resumed(folder, cache))
     return {"point": point, "ended": _ended(code, folder, runs)}
+
+
+def _died(folder: Path, cache: Path, owner: Any, name: str, fatal: int | str) -> int:
+    """Run in a process that dies at a place, and return how it ended."""
+
+    def doomed() -> None:
+        places = Places(fatal)
+        places.watch(owner, name)
+        live(folder, cache)
+
+    return forked(doomed)
 
 
 class _Asked(TypedDict):
@@ -254,20 +254,11 @@ def _faulty(runs: Path, number: int, seed: int) -> Figures:
     folder, cache = runs / f"faulty-{number}", runs / "cache"
     point = "in mid-checkpoint" if target == "checkpoints.sqlite-wal" else "between commit and index"
 
-    def doomed(nth: int) -> Callable[[], None]:
-        def act() -> None:
-            places = Places(nth)
-            places.watch(*POINTS[point][:2])
-            live(folder, cache)
-
-        return act
-
-    assert forked(doomed(rng.randrange(8, 16, 2))) == -signal.SIGKILL
+    owner, name, _ = POINTS[point]
+    assert _died(folder, cache, owner, name, rng.randrange(8, 16, 2)) == -signal.SIGKILL
     old = runs / f"old-{number}"
     if damage == "stale":  # as it was some rounds before
-        folder, kept = old, folder
-        forked(doomed(rng.randrange(3, 7)))
-        folder = kept
+        _died(old, cache, owner, name, rng.randrange(3, 7))
     source = {"stale": old, "foreign": runs / "foreign"}.get(damage)
     file = _file(folder, target)
     if file is None:
@@ -370,18 +361,13 @@ def _full_disk(runs: Path, number: int, seed: int) -> Figures:
 def _clock_set_back(runs: Path) -> str:
     """Go on with a clock a day behind, and tell how that ended."""
     folder, cache = runs / "clock", runs / "cache"
-    places = Places(12)
-
-    def doomed() -> None:
-        places.watch(Ledger, "settle")
-        live(folder, cache)
 
     def late() -> None:
         now = time.time
         time.time = lambda: now() - 86_400  # type: ignore[assignment]
         _resumed(folder, cache)
 
-    forked(doomed)
+    _died(folder, cache, Ledger, "settle", 12)
     return _ended(forked(late), folder, runs)
 
 

@@ -47,8 +47,7 @@ def measure(
     figures: Figures = {}
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=settle, initargs=(1,)) as pool:
         for task in (task for task in TASKS[:2] if task in tasks):
-            for seed in range(seeds):  # trains the generator once for all arms
-                pool.submit(_prepared, task, seed, cache, calls).result()
+            pool.submit(_prepared, task, cache, calls).result()  # trains the one generator of all arms and seeds
             waiting = {
                 (arm.name, seed): pool.submit(_found, task, arm.name, seed, cache, calls)
                 for seed in range(seeds)
@@ -103,8 +102,8 @@ def _world(task: str, config: Searching) -> World:
     return puzzles.world_of(config)
 
 
-def _prepared(task: str, seed: int, cache: Path, calls: int) -> None:
-    config = _config(task, seed, cache, calls)
+def _prepared(task: str, cache: Path, calls: int) -> None:
+    config = _config(task, 0, cache, calls)
     _world(task, config).generator(print)
 
 

@@ -39,10 +39,10 @@ WITHDRAWN = "the third notebook was mislaid"
 """A fact that was taken back before the run, and that the generator cannot say."""
 
 
-def planted() -> list[tuple[str, str, str]]:
-    """Return the facts of the world."""
-    near = [(i, j % SIZE) for i in range(SIZE) for j in (i, i + 1)]
-    far = [(i, j % SIZE) for i in range(SIZE) for j in (i + 3, i + 4)]
+def planted(size: int = SIZE) -> list[tuple[str, str, str]]:
+    """Return the facts of a world with so many substances and conditions."""
+    near = [(i, j % size) for i in range(size) for j in (i, i + 1)]
+    far = [(i, j % size) for i in range(size) for j in (i + 3, i + 4)]
     return [
         *((f"substance {i}", "lowers", f"physiology {j}") for i, j in near),
         *((f"physiology {j}", "raised_in", f"condition {i}") for i, j in near),
@@ -91,7 +91,6 @@ def left(folder: Path) -> dict[str, Any]:
         facts = [fact.model_dump() for _, fact in ledger.changes().facts]
         removed = sorted(row[0] for row in ledger.rows("SELECT id FROM facts WHERE removed"))
         draws, kept = ledger.draws(), ledger.experiences(retracted=True)
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     last = sorted((folder / "weights").glob("after-round-??????"))[-1]
     figures = {name: value for name, value in vars(result_of(folder, "full")).items() if name != "seconds"}
     return {
@@ -99,10 +98,16 @@ def left(folder: Path) -> dict[str, Any]:
         "removed": removed,
         "draws": draws,
         "experience": kept,
-        "events": [{name: value for name, value in event.items() if name != "seconds"} for event in events],
+        "events": events(folder),
         "weights": {file.name: _sum(file) for file in sorted(last.glob("*.safetensors"))},
         "report": figures,
     }
+
+
+def events(folder: Path) -> list[dict[str, object]]:
+    """Return the events of a run without the time they took."""
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
 
 
 def _sum(file: Path) -> str:

@@ -69,7 +69,7 @@ def stopping(folder: Path | None) -> Iterator[None]:
     except GraphDrained as error:
         raise StoppedError(f"the run was asked to stop ({error}); {later}.") from error
     except MemoryError as error:
-        raise StoppedError(f"the memory does not suffice ; {later}; draw fewer at a time.") from error
+        raise StoppedError(f"the memory does not suffice; {later}; draw fewer at a time.") from error
     except (StorageError, DATABASE_ERROR) as error:
         raise StoppedError(f"{folder} could not be written to ({error}); {later}; make room there.") from error
     except OSError as error:

@@ -6,6 +6,7 @@ the loop that runs again after an interruption leaves the archive as it was.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -83,10 +84,10 @@ class Archive:
         Raises:
             KeyError: if nothing was kept under this id.
         """
-        found = self._ledger.rows("SELECT body FROM experience WHERE id = ?", (id,))
+        found = self._those([id])
         if not found:
             raise KeyError(f"{id!r} is no kept experience; ids come from `Experience.id`, see `Archive.all()`.")
-        return Experience.model_validate_json(found[0][0])
+        return found[0]
 
     def lineage(self, id: str) -> list[tuple[int, Experience]]:
         """Return the experiences that one rests on or was built on, nearest first, with the steps that lead there.
@@ -100,8 +101,7 @@ class Archive:
             earlier = {parent for parents in rests_on(self._ledger, level).values() for parent in parents}
             level = earlier - steps.keys()
             steps |= dict.fromkeys(sorted(level), max(steps.values()) + 1)
-        kept = {experience.id: experience for experience in self._ledger.experiences(retracted=True)}
-        return [(step, kept[one]) for one, step in steps.items() if step and one in kept]
+        return [(steps[kept.id], kept) for kept in self._those([one for one, step in steps.items() if step])]
 
     def as_of(self, round: int) -> list[Experience]:
         """Return the experience that held when ``round`` began, by (round, slot), whatever was retracted since."""
@@ -111,7 +111,7 @@ class Archive:
 
     def blast_radius(self, id: str) -> list[Experience]:
         """Return the experiences that would fall if a fact or an experience were retracted, itself included."""
-        return [self.why(one) for one in blast_radius(self._ledger, [id])]
+        return self._those(blast_radius(self._ledger, [id]))
 
     def retract(self, ids: Sequence[str], reason: str, *, round: int | None = None) -> list[Experience]:
         """Take back facts or experiences, and all that rests on nothing else; return the experiences that fell.
@@ -119,8 +119,7 @@ class Archive:
         Raises:
             InputError: if an id is neither a fact's nor an experience's.
         """
-        _, change = retract(self._ledger, ids, reason, self.rounds() if round is None else round)
-        return [self.why(id) for id in change.fell]
+        return self._those(retract(self._ledger, ids, reason, self.rounds() if round is None else round).fell)
 
     def undo(self, number: int) -> list[Experience]:
         """Undo a retraction and return the experiences that hold again.
@@ -128,7 +127,15 @@ class Archive:
         Raises:
             InputError: if there is no such retraction.
         """
-        return [self.why(id) for id in undo(self._ledger, number, self.rounds()).rose]
+        return self._those(undo(self._ledger, number, self.rounds()).rose)
+
+    def _those(self, ids: Sequence[str]) -> list[Experience]:
+        """Return the experiences of these ids, in their order, without those that were never kept."""
+        rows = self._ledger.rows(
+            "SELECT body FROM json_each(?) AS asked JOIN experience ON experience.id = asked.value ORDER BY asked.key",
+            (json.dumps(list(ids)),),
+        )
+        return [Experience.model_validate_json(body) for (body,) in rows]
 
     def gone(self) -> set[str]:
         """Return the ids of the experiences that do not hold any more."""

@@ -37,16 +37,16 @@ def export(archive: Archive, path: Path) -> int:
         raise InputError(
             f"{path} ends in {path.suffix!r}, but experience is written as {' or '.join(KINDS)}; name it so."
         )
-    kept, standing = archive.all(retracted=True), {experience.id for experience in archive.all()}
+    kept, gone = archive.all(retracted=True), archive.gone()
     if path.suffix == ".jsonl":
-        lines = (json.dumps(_whole(one, one.id in standing), ensure_ascii=False) for one in kept)
+        lines = (json.dumps(_whole(one, one.id in gone), ensure_ascii=False) for one in kept)
         replace_file(path, "".join(f"{line}\n" for line in lines).encode())
     else:
-        _write_table(path, [row(one, one.id in standing) for one in kept])
+        _write_table(path, [row(one, one.id in gone) for one in kept])
     return len(kept)
 
 
-def row(kept: Experience, stands: bool) -> dict[str, Any]:
+def row(kept: Experience, retracted: bool) -> dict[str, Any]:
     """Return an experience as a flat row."""
     said, grounding, triple = kept.hypothesis, kept.grounding, kept.hypothesis.triple
     return {
@@ -72,12 +72,12 @@ def row(kept: Experience, stands: bool) -> dict[str, Any]:
         "seed": said.seed,
         "parents": list(said.parents),
         "rests_on": list(kept.justifications),
-        "retracted": not stands,
+        "retracted": retracted,
     }
 
 
-def _whole(kept: Experience, stands: bool) -> dict[str, Any]:
-    return {"id": kept.id, "retracted": not stands, **kept.model_dump(mode="json")}
+def _whole(kept: Experience, retracted: bool) -> dict[str, Any]:
+    return {"id": kept.id, "retracted": retracted, **kept.model_dump(mode="json")}
 
 
 def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -36,27 +36,25 @@ def blast_radius(ledger: Ledger, targets: Collection[str]) -> list[str]:
         return _change(ledger, set(targets), gone=set(targets)).fell
 
 
-def retract(ledger: Ledger, targets: Collection[str], reason: str, round: int) -> tuple[list[int], Change]:
+def retract(ledger: Ledger, targets: Collection[str], reason: str, round: int) -> Change:
     """Take back facts or experiences, by id, and all that rests on nothing else.
 
     What is retracted already is passed over.
-
-    Returns:
-        The numbers of the retractions, by which they can be undone, and what fell.
 
     Raises:
         InputError: if an id is neither a fact's nor an experience's.
     """
     with ledger.transaction() as connection:
         _check(ledger, targets)
-        new = [id for id in dict.fromkeys(targets) if id not in _retracted(ledger, targets)]
+        before = _retracted(ledger, targets)
+        new = [id for id in dict.fromkeys(targets) if id not in before]
         first = int(ledger.rows("SELECT ifnull(max(number), 0) + 1 FROM retractions")[0][0])
         connection.executemany(
             "INSERT INTO retractions VALUES (?, ?, ?, ?, NULL)",
             [(number, id, reason, round) for number, id in enumerate(new, first)],
         )
         ledger.remove_facts(new)
-        return list(range(first, first + len(new))), _apply(ledger, set(new))
+        return _apply(ledger, set(new))
 
 
 def undo(ledger: Ledger, number: int, round: int) -> Change:

@@ -60,8 +60,10 @@ def main(words: Sequence[str]) -> int:
         elif given.task == "undo":
             _list(archive.undo(given.number), None, "hold again")
         elif given.task == "retract":
-            _list(archive.retract([_id(ledger, given.id)], given.reason), None, "fell")
-            print(f"`hunch experience undo {given.run} {archive.retractions()[-1].number}` undoes it.")
+            id = _id(ledger, given.id)
+            _list(archive.retract([id], given.reason), None, "fell")
+            (number,) = (taken.number for taken in archive.retractions() if taken.target == id and taken.undone is None)
+            print(f"`hunch experience undo {given.run} {number}` undoes it.")
         elif given.task == "rests-on":
             _list(archive.blast_radius(_id(ledger, given.id)), None, "would fall")
         elif given.task == "lineage":
@@ -141,8 +143,7 @@ def _line(kept: Experience) -> str:
 
 def _why(archive: Archive, ledger: Ledger, kept: Experience) -> None:
     said, grounding = kept.hypothesis, kept.grounding
-    stands = kept.id in {one.id for one in archive.all()}
-    print(_line(kept) + ("" if stands else "  (retracted)"))
+    print(_line(kept) + ("  (retracted)" if kept.id in archive.gone() else ""))
     print(f"  strength {grounding.strength:.3f}, novelty {grounding.novelty:.2f}, {kept.outcome.status.value}")
     print(plain(f"  kept because: {kept.verdict.reason}"))
     print(f"  said by weights {said.weights_version} with seed {said.seed}, log-probability {said.logprob:.2f} nats")

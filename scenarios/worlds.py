@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from hunch.agent.generator import CausalGenerator
@@ -21,6 +20,7 @@ from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.protocols import Environment, Learner
 from hunch.agent.remembering import RememberingGrounder
 from hunch.agent.search import Ask, Search
+from hunch.agent.sparking import GivenQuestions
 from hunch.graphs.mind import Mind
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
@@ -80,21 +80,6 @@ class World:
     """Whether a question is done with once it was answered."""
 
 
-class InTurn:
-    """Asks given questions in random order; a sparker.
-
-    Args:
-        questions: what is asked.
-    """
-
-    def __init__(self, questions: Sequence[Spark]) -> None:
-        self._questions = list(questions)
-
-    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        """Return ``n`` of the questions, each as likely as any other."""
-        return [self._questions[i] for i in rng.integers(len(self._questions), size=n)]
-
-
 def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, notice: Callable[[str], None]) -> Mind:
     """Choose the concrete parts of one arm's mind."""
     knowledge = Knowledge(Ledger(None if folder is None else folder / "memory.sqlite"))
@@ -119,7 +104,7 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
         knowledge,
         generator,
         grounder=RememberingGrounder(knowledge),
-        sparker=search if arm.name in SEARCHING else InTurn(world.roots),
+        sparker=search if arm.name in SEARCHING else GivenQuestions(world.roots),
         environment=world.environment,
         learner=learner,
         budget=config.budget,

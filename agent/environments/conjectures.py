@@ -238,7 +238,7 @@ def _small_sum(rng: np.random.Generator, names: str) -> str:
 
 def _put(rng: np.random.Generator, identity: str) -> str:
     """Return an identity with one variable replaced by a small term or sum; true where the identity is."""
-    names = sorted(variables_of(identity))
+    names = sorted(set(identity) & set(NAMES))
     if not names:
         return identity
     name = names[int(rng.integers(len(names)))]
@@ -255,11 +255,6 @@ def _put(rng: np.random.Generator, identity: str) -> str:
         other,
     )
     return identity.replace(name, f"({terms[int(rng.integers(len(terms)))]})")
-
-
-def variables_of(identity: str) -> set[str]:
-    """Return the names in an identity."""
-    return {letter for letter in identity if letter in NAMES}
 
 
 def _multiplied_out(product: str) -> str:

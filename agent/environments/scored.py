@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from hunch.agent.sparking import GivenQuestions
 from hunch.memory.errors import InputError
 from hunch.memory.records import Hypothesis, Outcome, Spark, Status
 
@@ -49,7 +50,7 @@ class Scored:
         right: float = 1.0,
     ) -> None:
         self._f = f
-        self._asking = _Asking(questions)
+        self._asking = GivenQuestions(questions)
         self._scale = _Scale(bounds, right)
 
     def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
@@ -71,7 +72,7 @@ class Rewarded:
         self, f: Callable[..., Sequence[float | None]], questions: Sequence[Spark], scale: _Scale, conversational: bool
     ) -> None:
         self._f, self._scale, self._conversational = f, scale, conversational
-        self._asking = _Asking(questions)
+        self._asking = GivenQuestions(questions)
 
     def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
         """Return ``n`` of the questions at random."""
@@ -150,7 +151,7 @@ class Tasks:
             needy = [f.__name__ for f in task.hooks("reward") if _needs_runtime(f)] if hasattr(task, "hooks") else []
             if needy:
                 raise InputError(f"the rewards {needy} need a running sandbox, but scores are found offline here.")
-        self._asking = _Asking(
+        self._asking = GivenQuestions(
             [Spark(prompt=_prompt(task), payload=json.dumps({"task": i})) for i, task in enumerate(tasks)]
         )
 
@@ -197,16 +198,6 @@ def from_taskset(
         InputError: if a reward needs a running sandbox, or ``verifiers`` is needed and not there.
     """
     return Tasks(list(islice(taskset, items)), _Scale(bounds, right), trace or _trace_of_verifiers())
-
-
-class _Asking:
-    def __init__(self, questions: Sequence[Spark]) -> None:
-        self._questions = list(questions)
-
-    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
-        if not self._questions:
-            raise InputError("no questions were given, but some are asked for; give `questions`.")
-        return [self._questions[i] for i in rng.integers(len(self._questions), size=n)]
 
 
 class _Scale:

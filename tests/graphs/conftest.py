@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.killing import planted
 from hunch.agent.grounding import StoreGrounder
 from hunch.graphs import Budget, Mind
 from hunch.memory.knowledge import Knowledge
@@ -23,17 +24,7 @@ from hunch.memory.records import Experience, Hypothesis, Spark, Triple, Turn
 SIZE = 8
 
 
-def planted() -> list[tuple[str, str, str]]:
-    near = [(i, j % SIZE) for i in range(SIZE) for j in (i, i + 1)]
-    far = [(i, j % SIZE) for i in range(SIZE) for j in (i + 3, i + 4)]
-    return [
-        *((f"substance {i}", "lowers", f"physiology {j}") for i, j in near),
-        *((f"physiology {j}", "raised_in", f"condition {i}") for i, j in near),
-        *((f"substance {i}", "relieves", f"condition {j}") for i, j in far),
-    ]
-
-
-NAMES = sorted({name for subject, _, object in planted() for name in (subject, object)})
+NAMES = sorted({name for subject, _, object in planted(SIZE) for name in (subject, object)})
 
 
 class Rambler:
@@ -83,7 +74,7 @@ def rambling(folder: Path | None, *, seed: int = 0, **parts: object) -> Mind:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     knowledge = Knowledge(Ledger(None if folder is None else folder / "memory.sqlite"))
-    knowledge.add(planted())
+    knowledge.add(planted(SIZE))
     generator = Rambler()
     given = {
         "learner": Savourer(generator),

@@ -18,7 +18,7 @@ from typing import Any
 from conftest import Savourer, left, rambling
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from bench.killing import Places, forked
+from bench.killing import Places, events, forked
 from hunch.graphs import stream
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
@@ -50,12 +50,6 @@ def live(folder: Path, fatal: int | None) -> list[str]:
     for _ in stream(mind, folder):
         places.at("after an event")
     return places.names
-
-
-def events(folder: Path) -> list[dict[str, object]]:
-    """Return the events of a run without the time they took."""
-    lines = (folder / "events.jsonl").read_text().splitlines()
-    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
 
 
 def main(root: Path, first: int, step: int) -> None:

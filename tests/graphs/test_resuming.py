@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from langgraph.runtime import RunControl
 
+from bench.killing import events
 from hunch.graphs import Budget, Mind, stream
 from hunch.graphs.stopping import StoppedError, claimed, on_sigterm
 from hunch.memory.errors import InputError, StorageError
@@ -22,11 +23,6 @@ from hunch.memory.ledger import Ledger
 
 Minds = Callable[..., Mind]
 Left = Callable[[Path], tuple[list[object], list[object], list[tuple[object, ...]]]]
-
-
-def events(folder: Path) -> list[dict[str, object]]:
-    lines = (folder / "events.jsonl").read_text().splitlines()
-    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
 
 
 @pytest.fixture

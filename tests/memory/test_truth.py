@@ -12,25 +12,17 @@ from hypothesis import strategies as st
 from hunch.memory.errors import InputError
 from hunch.memory.experience import Archive
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Outcome, Standing, Status, Verdict
+from hunch.memory.records import Experience, Fact, Hypothesis, Status
 from hunch.memory.truth import unsettled
+from tests.made import experience
 
 OBSERVED = tuple(f"observed {number}" for number in range(4))
 
 
 def kept(number: int, reasons: Iterable[Iterable[str]], *, confirmed: bool = False) -> Experience:
     """Return the experience ``number``, with one firing for each of ``reasons``: ids of facts."""
-    hypothesis = Hypothesis(spark_id="s", text=f"claim {number}")
-    grounding = Grounding(key=hypothesis.key, standing=Standing.INSIGHT, strength=1.0, p_value=0.1, novelty=1.0)
-    return Experience(
-        round=number,
-        slot=0,
-        hypothesis=hypothesis,
-        grounding=grounding,
-        outcome=Outcome(status=Status.CONFIRMED if confirmed else Status.UNDECIDED),
-        verdict=Verdict(keep=True, reason=""),
-        fired=tuple(Firing(kind="path", sentence="", fact_ids=tuple(ids)) for ids in reasons),
-    )
+    status = Status.CONFIRMED if confirmed else Status.UNDECIDED
+    return experience(f"claim {number}", round=number, reasons=reasons, status=status)
 
 
 def claim(number: int) -> str:

@@ -17,33 +17,9 @@ from hunch.memory.experience import Archive
 from hunch.memory.exporting import export
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import (
-    Draw,
-    Experience,
-    Fact,
-    Firing,
-    Grounding,
-    Hypothesis,
-    Outcome,
-    Recipe,
-    Standing,
-    Status,
-    Verdict,
-)
+from hunch.memory.records import Draw, Experience, Fact, Recipe, Standing, Status
 from hunch.memory.verifying import verify
-
-
-def kept(slot: int, rests_on: str) -> Experience:
-    said = Hypothesis(spark_id="s", text=f"claim {slot}", recipe=Recipe(temperature=2.0), weights_version=3)
-    return Experience(
-        round=0,
-        slot=slot,
-        hypothesis=said,
-        grounding=Grounding(key=said.key, standing=Standing.INSIGHT, strength=1.5, p_value=0.25, novelty=1.0),
-        outcome=Outcome(),
-        verdict=Verdict(keep=True, reason="it fires"),
-        fired=(Firing(kind="path", sentence="so", fact_ids=(rests_on,)),),
-    )
+from tests.made import experience
 
 
 @pytest.fixture
@@ -56,7 +32,16 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         knowledge.add([f"observation {number} of rain" for number in range(30)])
         knowledge.near(["rain"], 1)
         facts = knowledge.facts()
-        experiences = [kept(slot, facts[slot].id) for slot in range(2)]
+        experiences = [
+            experience(
+                f"claim {slot}",
+                slot=slot,
+                reasons=[[facts[slot].id]],
+                recipe=Recipe(temperature=2.0),
+                weights_version=3,
+            )
+            for slot in range(2)
+        ]
         draws = [
             Draw(
                 round=0, slot=slot, key=one.id, text=one.hypothesis.text, standing=Standing.INSIGHT, strength=1.5,

@@ -10,25 +10,11 @@ import pytest
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Outcome, Recipe, Standing, Verdict
+from hunch.memory.records import Fact, Recipe
 from hunch.scenarios.cli import main
+from tests.made import experience
 
 Told = Callable[..., str]
-
-
-def kept(round: int, rests_on: str) -> Experience:
-    said = Hypothesis(
-        spark_id="s", text=f"claim {round}\x1b[31m", recipe=Recipe(temperature=2.0), weights_version=round
-    )
-    return Experience(
-        round=round,
-        slot=0,
-        hypothesis=said,
-        grounding=Grounding(key=said.key, standing=Standing.INSIGHT, strength=1.5, p_value=0.25, novelty=1.0),
-        outcome=Outcome(),
-        verdict=Verdict(keep=True, reason="it fires"),
-        fired=(Firing(kind="path", sentence="rain falls", fact_ids=(rests_on,), share=0.5),),
-    )
 
 
 @pytest.fixture
@@ -39,7 +25,13 @@ def run(tmp_path: Path) -> Path:
         knowledge.add(["rain falls"])
         on = knowledge.facts()[0].id
         for round in range(2):
-            one = kept(round, on)
+            one = experience(
+                f"claim {round}\x1b[31m",
+                round=round,
+                reasons=[[on]],
+                recipe=Recipe(temperature=2.0),
+                weights_version=round,
+            )
             Archive(ledger).keep([one])
             knowledge.add([Fact(text=one.hypothesis.text, experience_id=one.id, weight=0.5)])
             on = one.id

@@ -10,11 +10,13 @@ import pytest
 from hunch.agent.contracts import check_environment, check_sparker
 from hunch.agent.environments.countdown import Countdown, CountdownForm
 from hunch.agent.learning.imitation import NovelImitation
+from hunch.agent.sparking import GivenQuestions
 from hunch.memory.errors import InputError
 from hunch.memory.ledger import Ledger
-from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Spark, Standing, Status, Verdict
+from hunch.memory.records import Hypothesis, Spark, Status
 from hunch.scenarios import cli, puzzles
-from hunch.scenarios.worlds import ARMS, InTurn, depths, discoveries, mind_of
+from hunch.scenarios.worlds import ARMS, depths, discoveries, mind_of
+from tests.made import experience
 
 SIZES = {
     "conjectures": ["--known", "40", "--sparks", "10"],
@@ -48,21 +50,9 @@ def test_what_counts_is_what_was_confirmed_each_once(run: Path) -> None:
 
 
 def test_depth_counts_what_was_built_on_what() -> None:
-    def kept(round: int, text: str, *parents: str) -> Experience:
-        said = Hypothesis(spark_id="s", text=text, parents=parents)
-        grounding = Grounding(key=said.key, standing=Standing.HALLUCINATION, strength=0, p_value=1, novelty=1)
-        return Experience(
-            round=round,
-            slot=0,
-            hypothesis=said,
-            grounding=grounding,
-            outcome=Outcome(),
-            verdict=Verdict(keep=True, reason=""),
-        )
-
-    first = kept(0, "a")
-    second = kept(1, "b", first.id)
-    third = kept(2, "c", first.id, second.id)
+    first = experience("a")
+    second = experience("b", round=1, parents=(first.id,))
+    third = experience("c", round=2, parents=(first.id, second.id))
     assert depths([third, first, second]) == {first.id: 0, second.id: 1, third.id: 2}
 
 
@@ -124,7 +114,7 @@ def test_nothing_to_ask_is_refused() -> None:
 
 
 def test_questions_are_asked_in_random_order() -> None:
-    check_sparker(InTurn([Spark(prompt="a"), Spark(prompt="b")]))
+    check_sparker(GivenQuestions([Spark(prompt="a"), Spark(prompt="b")]))
 
 
 def test_only_arms_that_learn_have_a_learner_and_only_search_chooses(tmp_path: Path) -> None:
