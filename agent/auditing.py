@@ -24,7 +24,8 @@ import numpy as np
 
 from hunch.agent.environments.algebra import ExpressionError, evaluate, literals, parse
 from hunch.agent.protocols import Environment
-from hunch.memory.records import Hypothesis, Outcome, Record, Spark, Status
+from hunch.memory.records import Hypothesis, Outcome, Spark, Status
+from hunch.memory.values import Record
 
 RIGHT = 0.999
 """A score that counts as accepted."""

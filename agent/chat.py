@@ -34,7 +34,8 @@ from pydantic import FiniteFloat
 from hunch.agent.forms import NOTHING, Form, SentenceForm
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
-from hunch.memory.records import Count, Experience, Hypothesis, Recipe, Record, Spark, Turn, folded
+from hunch.memory.records import Experience, Hypothesis, Recipe, Spark, Turn
+from hunch.memory.values import Count, Record, folded
 
 TASK = (
     "You postulate hypotheses: bold, new and not yet known, but possible. Answer with {what}: no explanation, no "

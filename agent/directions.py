@@ -29,7 +29,7 @@ from hunch.agent.forms import encoded_lines
 from hunch.agent.small import pad_batch
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
-from hunch.memory.records import Count, Record, Unit, digest
+from hunch.memory.values import Count, Record, Unit, digest
 
 FEWEST = 4
 """Texts of a set below which nothing can be held out."""

@@ -26,7 +26,8 @@ from hunch.memory.firing import EVIDENCE
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.links import Floats, Ints, Links
 from hunch.memory.meter import Meter
-from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Standing, Status, Triple, folded
+from hunch.memory.records import Experience, Fact, Firing, Grounding, Hypothesis, Standing, Status, Triple
+from hunch.memory.values import folded
 
 FEWEST = 10
 """A store with fewer links than this cannot tell meaning from chance."""

@@ -12,18 +12,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from hunch.memory.records import (
-    Draw,
-    Experience,
-    Firing,
-    Grounding,
-    Hypothesis,
-    Outcome,
-    Recipe,
-    Spark,
-    Turn,
-    Verdict,
-)
+from hunch.memory.expertise import Ranking, Sheet
+from hunch.memory.records import Draw, Experience, Firing, Grounding, Hypothesis, Outcome, Recipe, Spark, Turn, Verdict
 
 
 class Sparker(Protocol):
@@ -121,6 +111,14 @@ class SearchingSparker(Protocol):
 
 Judge = Callable[[Sequence[Hypothesis], Sequence[Grounding], Sequence[Outcome]], list[Verdict]]
 """Decides what is kept, given hypotheses, their groundings and their outcomes."""
+
+
+class Expert(Protocol):
+    """Ranks what was hallucinated: a person behind a page, or a simulation that says that it is one."""
+
+    def rank(self, sheets: Sequence[Sheet]) -> list[Ranking]:
+        """Return rankings of the sheets, as many as there are; none while nobody is there, and the run then waits."""
+        ...
 
 
 class Learner(Protocol):

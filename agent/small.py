@@ -28,7 +28,8 @@ from hunch.agent.forms import Form, encoded_lines
 from hunch.agent.generator import CausalGenerator
 from hunch.memory.errors import InputError
 from hunch.memory.files import is_sealed, replaced_folder, set_aside
-from hunch.memory.records import Fact, digest
+from hunch.memory.records import Fact
+from hunch.memory.values import digest
 
 ATOMS = 20_000
 """Up to this many names, each is one token."""

@@ -23,7 +23,8 @@ from snowballstemmer import stemmer  # type: ignore[import-untyped]  # ships no 
 
 from hunch.memory.encoder import Encoder
 from hunch.memory.errors import InputError
-from hunch.memory.records import Triple, folded
+from hunch.memory.records import Triple
+from hunch.memory.values import folded
 
 FIRST, SECOND = "xaxa", "xbxb"
 """What stands for the ends in the order in which a text names them."""

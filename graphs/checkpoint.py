@@ -14,16 +14,17 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from hunch.memory import records
+from hunch.memory import expertise, records
 from hunch.memory.errors import InputError
 from hunch.memory.files import set_aside
 
 log = logging.getLogger(__name__)
 
 RECORDS = tuple(
-    (records.__name__, name)
-    for name, value in vars(records).items()
-    if isinstance(value, type) and value.__module__ == records.__name__
+    (module.__name__, name)
+    for module in (records, expertise)
+    for name, value in vars(module).items()
+    if isinstance(value, type) and value.__module__ == module.__name__
 )
 """The types that a checkpoint may be read back into; anything else in one is refused."""
 SUM_BYTES = 16

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hunch.memory.encoder import Encoder, FloatArray
 from hunch.memory.errors import InputError
 from hunch.memory.files import replace_file
-from hunch.memory.records import digest
+from hunch.memory.values import digest
 
 PIECE = 1_024
 """Texts that are encoded before they are written: what an interrupted run loses at most."""

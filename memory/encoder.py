@@ -24,7 +24,7 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from hunch.memory.errors import InputError
-from hunch.memory.records import digest
+from hunch.memory.values import digest
 
 FloatArray = NDArray[np.float32]
 

@@ -20,9 +20,10 @@ from hunch.memory.errors import InputError
 from hunch.memory.ledger import Ledger
 from hunch.memory.names import Mention, Names
 from hunch.memory.nearness import Nearness
-from hunch.memory.records import Concept, Count, Fact, Record, Triple, folded
+from hunch.memory.records import Concept, Fact, Triple
 from hunch.memory.relations import Relations
 from hunch.memory.terms import Terms
+from hunch.memory.values import Count, Record, folded
 
 Statement = Fact | str | tuple[str, str, str]
 """A fact as it may be given: a record, a sentence, or a subject, a relation and an object."""

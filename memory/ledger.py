@@ -29,9 +29,10 @@ from filelock import FileLock
 
 from hunch.memory.errors import InputError, StorageError
 from hunch.memory.opening import claimed, migrate, opened
-from hunch.memory.records import Concept, Draw, Experience, Fact, digest, folded
+from hunch.memory.records import Concept, Draw, Experience, Fact
 from hunch.memory.rows import draw_of_row, draw_row, fact_of_row, fact_row
 from hunch.memory.schema import MIGRATIONS
+from hunch.memory.values import digest, folded
 
 DATABASE_ERROR = sqlite3.Error
 """What SQLite raises, for those who must not import it."""

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from hunch.memory.records import Concept, folded
+from hunch.memory.records import Concept
+from hunch.memory.values import folded
 
 LONGEST_NAME = 16
 """Words of the longest name that is found within a text."""

@@ -22,8 +22,9 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from pydantic import ValidationError, field_validator, model_validator
 
 from hunch.memory.errors import InputError
-from hunch.memory.records import Concept, Count, Fact, Record, Triple, Unit, folded
+from hunch.memory.records import Concept, Fact, Triple
 from hunch.memory.sentences import markdown_facts, plain_facts
+from hunch.memory.values import Count, Record, Unit, folded
 
 LONGEST_LINE = 100_000
 """Characters; a longer line is a bad one."""

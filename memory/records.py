@@ -1,40 +1,19 @@
 """Every value that outlives a call.
 
 Frozen Pydantic models that refuse unknown fields: no tensors, no live objects. Their module path is written into
-checkpoints, so this file never moves. Each field's meaning, unit and range stand under it.
+checkpoints, so this file never moves. Each field's meaning, unit and range stand under it. Those of experts and their
+rankings are in ``hunch.memory.expertise``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
-Unit = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
-"""A number in [0, 1]; never NaN."""
-Positive = Annotated[FiniteFloat, Field(gt=0.0)]
-"""A finite number above 0."""
-Count = Annotated[int, Field(ge=0)]
-"""A whole number, 0 or more."""
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, closed, its fields documented where they stand."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-def digest(*parts: str) -> str:
-    """Return a 16-digit hexadecimal content id of ``parts`` (BLAKE2b); the same parts always give the same id."""
-    body = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(body, digest_size=8).hexdigest()
-
-
-def folded(name: str) -> str:
-    """Return the form in which names are compared: case folded, white space collapsed."""
-    return " ".join(name.casefold().split())
+from hunch.memory.expertise import Ranking, Sheet
+from hunch.memory.values import Count, Positive, Record, Unit, digest, folded
 
 
 class Triple(Record):
@@ -330,13 +309,17 @@ class Draw(Record):
 
 
 class Turn(Record):
-    """All that one round has produced so far; each list has one entry per hypothesis, in the same order."""
+    """All that one round has produced so far; hypotheses and what became of them are in the same order."""
 
     sparks: tuple[Spark, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     groundings: tuple[Grounding, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    """What experts were asked to rank, one for each spark; empty where nobody is asked."""
+    rankings: tuple[Ranking, ...] = ()
+    """What they said of them."""
     started: FiniteFloat = 0.0
     """When it began, in seconds since 1970."""
 

@@ -7,7 +7,8 @@ are not counted.
 
 from __future__ import annotations
 
-from hunch.memory.records import Triple, folded
+from hunch.memory.records import Triple
+from hunch.memory.values import folded
 
 SYMMETRIC_FROM = 20
 """Statements that a relation needs before its symmetry is judged."""

@@ -6,6 +6,8 @@
 * ``retractions`` are what was taken back by itself, and why; one that was undone stays, marked so.
 * ``meta`` holds the position of the last change, the number of commits, and the ledger's identity: a random number,
   drawn when it was made.
+* ``sheets`` are what experts were asked to rank, ``rankings`` what they said, in the order in which it came: of one
+  expert, sheet and criterion the last counts. ``drafts`` are rankings that are not finished.
 * ``rounds`` hold a digest of the samples that a round drew, and ``experience`` one of each body, for SQLite has no
   checksums of its own. Those of a file of an earlier version are empty.
 """
@@ -55,6 +57,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX retractions_by_target ON retractions (target)",
         "CREATE TABLE rounds (round INTEGER PRIMARY KEY, digest TEXT NOT NULL)",
         "INSERT INTO meta VALUES ('identity', abs(random() % 1000000000000000)), ('commits', 0)",
+    ),
+    (
+        "CREATE TABLE sheets (id TEXT PRIMARY KEY, round INTEGER NOT NULL, field TEXT NOT NULL, body TEXT NOT NULL,"
+        " digest TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX sheets_by_round ON sheets (round)",
+        "CREATE TABLE rankings (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+        " sheet_id TEXT NOT NULL REFERENCES sheets (id), expert TEXT NOT NULL, criterion TEXT NOT NULL,"
+        " body TEXT NOT NULL, digest TEXT NOT NULL)",
+        "CREATE INDEX rankings_by_sheet ON rankings (sheet_id, expert, criterion)",
+        "CREATE TABLE drafts (sheet_id TEXT NOT NULL, expert TEXT NOT NULL, body TEXT NOT NULL,"
+        " PRIMARY KEY (sheet_id, expert)) WITHOUT ROWID",
     ),
 )
 """Migration ``i`` takes a file from version ``i`` to ``i + 1``. Never edited once released, only appended to."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hunch.memory.files import replace_file, replaced_file, set_aside, sums
-from hunch.memory.records import digest
+from hunch.memory.values import digest
 
 ALIGNED = 64
 """Each part starts at a multiple of this many bytes, so that it may hold numbers of any kind."""

@@ -10,7 +10,7 @@ Left out: RAKE's word scores. Whether two sentences meet is what matters here, n
 from __future__ import annotations
 
 from hunch.memory.names import STOP_WORDS, Names, Word, singular, words_of
-from hunch.memory.records import folded
+from hunch.memory.values import folded
 
 LONGEST_TERM = 4
 """Words of the longest term."""

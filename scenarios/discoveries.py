@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from hunch.memory.records import Record, Triple
+from hunch.memory.records import Triple
+from hunch.memory.values import Record
 from hunch.scenarios.results import ArmResult
 from hunch.views.report import DiscoveryRow
 

@@ -19,7 +19,8 @@ from hunch.memory.calibration import discoveries
 from hunch.memory.errors import InputError
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.reading import Reading, read_facts
-from hunch.memory.records import Fact, Firing, Grounding, Hypothesis, Record, Standing, Triple
+from hunch.memory.records import Fact, Firing, Grounding, Hypothesis, Standing, Triple
+from hunch.memory.values import Record
 from hunch.scenarios.options import Parser, check_writable, share, write
 from hunch.views.picture import firing_picture
 from hunch.views.progress import plain

@@ -21,7 +21,8 @@ from hunch.agent.directions import Direction
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import UNREADABLE, StoreGrounder
 from hunch.agent.sparking import OpenQuestions
-from hunch.memory.records import Count, Perturbation, Recipe, Record, Spark, Standing, Unit
+from hunch.memory.records import Perturbation, Recipe, Spark, Standing
+from hunch.memory.values import Count, Record, Unit
 
 KINDS = ("add", "ablate", "rotate")
 STRENGTHS = (0.0, 0.05, 0.1, 0.2, 0.4)

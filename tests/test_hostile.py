@@ -22,7 +22,8 @@ from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.reading import LONGEST_LINE, read_facts
-from hunch.memory.records import Draw, Fact, Firing, Grounding, Hypothesis, Standing, Status, Triple, folded
+from hunch.memory.records import Draw, Fact, Firing, Grounding, Hypothesis, Standing, Status, Triple
+from hunch.memory.values import folded
 from hunch.scenarios import cli
 from hunch.views.picture import firing_picture
 from hunch.views.progress import Progress, plain

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
 from hunch.memory.files import replace_file
-from hunch.memory.records import Count, Firing, Record, Standing, Triple, Unit
+from hunch.memory.records import Firing, Standing, Triple
+from hunch.memory.values import Count, Record, Unit
 from hunch.views.figures import Curve, discovery_curves, insight_map, project, standing_by_entropy, strong_and_far
 from hunch.views.picture import firing_picture
 from hunch.views.progress import plain

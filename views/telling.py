@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
-from hunch.memory.records import Fact, Firing, Grounding, Record, Standing, Triple, Unit
+from hunch.memory.records import Fact, Firing, Grounding, Standing, Triple
+from hunch.memory.values import Record, Unit
 from hunch.views.progress import plain
 
 MEANINGS = {

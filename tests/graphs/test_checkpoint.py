@@ -11,7 +11,8 @@ import pytest
 
 from hunch.graphs import Mind, build_cycle, serializer, sqlite_saver, stream
 from hunch.graphs.mind import START_STATE
-from hunch.memory.records import Outcome, Record, Status, Turn
+from hunch.memory.records import Outcome, Status, Turn
+from hunch.memory.values import Record
 
 Minds = Callable[..., Mind]
 

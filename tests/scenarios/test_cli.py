@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
 from hunch.memory.errors import InputError
-from hunch.memory.records import Recipe, Unit
+from hunch.memory.records import Recipe
+from hunch.memory.values import Unit
 from hunch.scenarios import cli
 from hunch.scenarios.options import options, spelled
 from hunch.scenarios.settings import Settings, parse, to_yaml

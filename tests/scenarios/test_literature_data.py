@@ -10,7 +10,8 @@ from statistics import mean
 import pytest
 
 from hunch.memory.reading import Reading
-from hunch.memory.records import Fact, folded
+from hunch.memory.records import Fact
+from hunch.memory.values import folded
 from hunch.scenarios import literature
 from hunch.scenarios.discoveries import Discovery
 
