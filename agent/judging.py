@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hunch.memory.records import Grounding, Hypothesis, Outcome, Standing, Status, Verdict
+from hunch.memory.records import Grounding, Hypothesis, Outcome, Standing, Status, Turn, Verdict
 
 
 def keep_insights(
@@ -30,3 +30,31 @@ def _verdict(grounding: Grounding, outcome: Outcome) -> Verdict:
     if grounding.standing is Standing.INSIGHT:
         return Verdict(keep=True, reason=f"fires (p = {grounding.p_value:.3f})", reward=1 - grounding.p_value)
     return Verdict(keep=False, reason=grounding.reason)
+
+
+def keep_accepted(turn: Turn, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Keep what most rankings of a round accept, unless it was known, refuted or in error; a world outranks experts.
+
+    Each ranking by an expert and a criterion is one voice, if its cards include the hypothesis and it was asked what is
+    worth keeping. The reward is the share of voices for it. What nobody was shown is not kept.
+    """
+    voices: dict[str, list[bool]] = {}
+    for ranking in turn.rankings:
+        for key in ranking.places if ranking.accepted is not None else ():
+            voices.setdefault(key, []).append(key in ranking.kept)
+    experts = ", ".join(dict.fromkeys(ranking.expert for ranking in turn.rankings))
+    decided = []
+    for said, grounding, outcome, verdict in zip(
+        turn.hypotheses, turn.groundings, turn.outcomes, verdicts, strict=True
+    ):
+        told = voices.get(said.key, [])
+        barred = grounding.standing is Standing.RECALL or outcome.status in (Status.REFUTED, Status.ERROR)
+        if barred or outcome.status is Status.CONFIRMED:
+            decided.append(verdict)
+        elif not told:
+            decided.append(Verdict(keep=False, reason="the experts have not judged it"))
+        else:
+            share = sum(told) / len(told)
+            how = f"{sum(told)} of {len(told)} rankings by {experts} accept it"
+            decided.append(Verdict(keep=share > 0.5, reason=how, reward=share if share > 0.5 else 0.0))
+    return decided

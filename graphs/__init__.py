@@ -4,6 +4,21 @@ from hunch.graphs.budget import Budget
 from hunch.graphs.checkpoint import serializer, sqlite_saver
 from hunch.graphs.cycle import build_cycle
 from hunch.graphs.mind import Mind, State, Unverified
+from hunch.graphs.panel import Panel, WaitingError
+from hunch.graphs.review import build_review
 from hunch.graphs.running import run, stream
 
-__all__ = ["Budget", "Mind", "State", "Unverified", "build_cycle", "run", "serializer", "sqlite_saver", "stream"]
+__all__ = [
+    "Budget",
+    "Mind",
+    "Panel",
+    "State",
+    "Unverified",
+    "WaitingError",
+    "build_cycle",
+    "build_review",
+    "run",
+    "serializer",
+    "sqlite_saver",
+    "stream",
+]

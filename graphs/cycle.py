@@ -52,7 +52,7 @@ def keep(state: State, runtime: Runtime[Mind]) -> Change:
     """Take back what was refuted since, decide what is kept, and write it down with its reasons."""
     mind, turn = runtime.context, state["turn"]
     mind.revise(state["round"])
-    turn = turn.model_copy(update={"verdicts": tuple(mind.judge(turn.hypotheses, turn.groundings, turn.outcomes))})
+    turn = turn.model_copy(update={"verdicts": tuple(mind.verdicts(turn))})
     new = as_experiences(state["round"], turn, mind)
     mind.remember(state["round"], new, as_draws(state["round"], turn, new))
     samples, kept = state["samples"] + len(turn.hypotheses), state["kept"] + len(new)

@@ -15,7 +15,7 @@ from typing import TypedDict, cast
 import numpy as np
 
 from hunch.agent.grounding import StoreGrounder, as_fact
-from hunch.agent.judging import keep_insights
+from hunch.agent.judging import keep_accepted, keep_insights
 from hunch.agent.protocols import (
     Environment,
     Generator,
@@ -32,9 +32,11 @@ from hunch.agent.recipe import RecipeBandit
 from hunch.agent.refraining import Refrain
 from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.budget import Budget
+from hunch.graphs.panel import Panel
 from hunch.memory.experience import Archive
 from hunch.memory.knowledge import Knowledge
-from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Recipe, Spark, Status, Turn
+from hunch.memory.rankings import Rankings
+from hunch.memory.records import Draw, Experience, Hypothesis, Outcome, Recipe, Spark, Status, Turn, Verdict
 
 
 class State(TypedDict):
@@ -96,6 +98,8 @@ class Mind:
     """The generator's memory of what it is not to say again: all that was drawn joins it."""
     recipes: RecipeBandit | None
     """Chooses how wild each answer is, by what was kept before; without it the generator's own recipe is used."""
+    panel: Panel | None
+    """Experts who rank what is said, and decide what is kept of it; nobody is asked without them."""
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class Mind:
         trust: float = 0.5,
         refrain: Refrain | None = None,
         recipes: RecipeBandit | None = None,
+        panel: Panel | None = None,
     ) -> None:
         self.knowledge = knowledge
         self.generator = generator
@@ -125,6 +130,8 @@ class Mind:
         self.trust = trust
         self.refrain = refrain
         self.recipes = recipes
+        self.panel = panel
+        self.rankings = Rankings(knowledge.ledger)
         self.archive = Archive(knowledge.ledger)
         self.folder: Path | None = None
         """The run's folder; None for a run without one."""
@@ -142,6 +149,11 @@ class Mind:
             return self.generator.hallucinate(sparks, self.budget.width, self.rng(round, 1))
         wild = cast(RecipeGenerator, self.generator)
         return wild.hallucinate(sparks, self.budget.width, self.rng(round, 1), self._chosen(round, sparks))
+
+    def verdicts(self, turn: Turn) -> list[Verdict]:
+        """Return what is kept of a round: what the judge says, and of what was ranked, what the experts accepted."""
+        verdicts = self.judge(turn.hypotheses, turn.groundings, turn.outcomes)
+        return keep_accepted(turn, verdicts) if self.panel is not None else verdicts
 
     def revise(self, round: int) -> list[Experience]:
         """Retract what the environment has refuted since the round began, and all that rests on nothing else.

@@ -16,15 +16,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.runtime import RunControl
+from langgraph.types import Command
 
 from hunch.graphs.checkpoint import no_saver, sqlite_saver
 from hunch.graphs.cycle import EPISODE, build_cycle
 from hunch.graphs.keeping import trusted_weights, weights_folder
 from hunch.graphs.mind import Mind, State
+from hunch.graphs.panel import answer
 from hunch.graphs.resuming import Graph, Place, begin, place_of, read_events, thread, thread_name
+from hunch.graphs.review import build_review
 from hunch.graphs.stopping import claimed, stopping
 from hunch.memory.files import replace_file
 from hunch.memory.records import Experience
@@ -55,28 +59,25 @@ def stream(mind: Mind, folder: Path | None = None, *, control: RunControl | None
 
     Raises:
         InputError: if the folder is another process's, of a newer version, or too damaged to go on.
-        StoppedError: if the run was asked to stop, or the disk or the memory is full; it can go on later.
+        StoppedError: if the run was asked to stop, or the disk or the memory is full, or it waits for experts
+            (``WaitingError``); it can go on later.
     """
+    built = build_cycle() if mind.panel is None else build_review()
     with stopping(folder), ExitStack() as stack:
         if folder is None:
             saver: InMemorySaver | SqliteSaver = stack.enter_context(no_saver())
-            graph: Graph = build_cycle().compile(checkpointer=saver, name="hunch")
+            graph: Graph = built.compile(checkpointer=saver, name="hunch")
             place = Place(state=begin(mind.archive.rounds()), episode=0, unfinished=False)
         else:
             stack.enter_context(claimed(folder))
             saver = stack.enter_context(sqlite_saver(folder / "checkpoints.sqlite"))
-            graph = build_cycle().compile(checkpointer=saver, name="hunch")
+            graph = built.compile(checkpointer=saver, name="hunch")
             place = place_of(mind, folder, graph, saver)
         state, episode, unfinished = place["state"], place["episode"], place["unfinished"]
         _prepare(mind, folder, state)
         while unfinished or mind.budget.spent(state) is None:
-            for event in graph.stream(
-                None if unfinished else state,
-                thread(mind, episode, 8 * EPISODE + 8),
-                context=mind,
-                stream_mode="custom",
-                durability="sync",
-                control=control,
+            for event in _episode(
+                mind, graph, None if unfinished else state, thread(mind, episode, 10 * EPISODE + 10), control
             ):
                 if folder is not None:
                     with (folder / "events.jsonl").open("a", encoding="utf-8") as log:
@@ -86,6 +87,18 @@ def stream(mind: Mind, folder: Path | None = None, *, control: RunControl | None
             if episode:
                 saver.delete_thread(thread_name(mind, episode - 1))
             episode, unfinished = episode + 1, False
+
+
+def _episode(
+    mind: Mind, graph: Graph, given: State | Command[str] | None, where: RunnableConfig, control: RunControl | None
+) -> Iterator[Event]:
+    """Run an episode to its end, asking the experts as often as it waits for them."""
+    while True:
+        yield from graph.stream(given, where, context=mind, stream_mode="custom", durability="sync", control=control)
+        now = graph.get_state(where)
+        if not now.interrupts or mind.panel is None:
+            return
+        given = answer(mind, mind.panel, now.values["turn"].sheets)
 
 
 def _prepare(mind: Mind, folder: Path | None, state: State) -> None:

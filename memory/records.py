@@ -78,11 +78,14 @@ class Spark(Record):
     """What the environment needs to verify an answer; the generator never sees it."""
     parents: tuple[str, ...] = ()
     """Ids of the experiences that the question builds on; answers to it have them as parents."""
+    field: str = ""
+    """The field of knowledge that it is of; empty where there is but one."""
 
     @property
     def id(self) -> str:
         """The content id of the question."""
-        return digest(self.prompt, self.subject or "", self.relation or "", self.object or "", self.payload)
+        ends = (self.subject or "", self.relation or "", self.object or "")
+        return digest(self.prompt, *ends, self.payload, *([self.field] if self.field else []))
 
 
 class Perturbation(Record):
