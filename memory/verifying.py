@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from hunch.memory import snapshots
 from hunch.memory.errors import HunchError
+from hunch.memory.expertise import Sheet
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
+from hunch.memory.rankings import Rankings
 from hunch.memory.records import Experience
 from hunch.memory.rows import fact_of_row
 from hunch.memory.truth import unsettled
@@ -35,7 +37,7 @@ def verify(path: Path) -> Iterator[Check]:
         InputError: if it cannot be opened as a ledger.
     """
     with Ledger(path, read_only=True) as ledger, ledger.reading():
-        for check in (_database, _facts, _experience, _reasons, _rounds, _kept, _index):
+        for check in (_database, _facts, _experience, _reasons, _rounds, _kept, _rankings, _index):
             try:
                 yield check(ledger)
             except (HunchError, ValueError, TypeError, KeyError) as error:
@@ -100,6 +102,23 @@ def _kept(ledger: Ledger) -> Check:
         f"sample {slot} of round {round} and the experience disagree on whether it was kept" for round, slot in rows
     ]
     return Check("kept", wrong, "samples against experience")
+
+
+def _rankings(ledger: Ledger) -> Check:
+    rankings = Rankings(ledger)
+    wrong = [f"sheet or ranking {id} is not as it was written" for id in rankings.damaged()]
+    wrong += [
+        f"ranking {id} is of sheet {sheet}, which is not there"
+        for id, sheet in ledger.rows("SELECT id, sheet_id FROM rankings WHERE sheet_id NOT IN (SELECT id FROM sheets)")
+    ]
+    rows = ledger.rows("SELECT id, body FROM sheets")
+    sheets = {str(id): set(Sheet.model_validate_json(body).keys) for id, body in rows}
+    every = rankings.all(replaced=True)
+    for one in every:
+        placed = {*one.places, *one.unjudged, *one.shown, *one.unfolded}
+        if one.sheet_id in sheets and not placed <= sheets[one.sheet_id]:
+            wrong.append(f"ranking {one.id} is of cards that are not on sheet {one.sheet_id}")
+    return Check("rankings", wrong, f"{len(every):,} rankings of {len(sheets):,} sheets")
 
 
 def _index(ledger: Ledger) -> Check:

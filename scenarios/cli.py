@@ -35,6 +35,8 @@ hunch: wild hypotheses from a language model, grounded in what is known, kept, a
   hunch report RUN                   write the report of a run's folder anew
   hunch facts import FILE --store S  bring facts into a store; also: facts show, facts search, facts verify
   hunch experience why RUN ID        where an insight came from; also: list, lineage, as-of, rests-on, retract, export
+  hunch rank RUN                     let experts rank hypotheses, on a page or with --terminal
+  hunch rankings import FILE --run R bring expert rankings in; also: rankings export, agreement, remaining, list
   hunch audit ENVIRONMENT            can a wild generator cheat this verifier?
   hunch doctor                       what is wrong with this machine's set-up, and how to mend it
   hunch --version
@@ -95,6 +97,8 @@ def _command(words: list[str]) -> int:
         "scenarios": _scenarios,
         "facts": _facts,
         "experience": _experience,
+        "rank": _rank,
+        "rankings": _rankings,
         "report": _report,
         "audit": _audit,
         "doctor": _doctor,
@@ -152,6 +156,18 @@ def _experience(words: list[str]) -> int:
     from hunch.scenarios import experience
 
     return experience.main(words)
+
+
+def _rank(words: list[str]) -> int:
+    from hunch.scenarios import rank
+
+    return rank.main(words)
+
+
+def _rankings(words: list[str]) -> int:
+    from hunch.scenarios import rankings
+
+    return rankings.main(words)
 
 
 def _audit(words: list[str]) -> int:

@@ -232,6 +232,63 @@ def strong_and_far(
     return _svg(figure, title)
 
 
+def means_and_intervals(
+    points: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+) -> str:
+    """Return one line per name through points with their intervals.
+
+    Args:
+        points: for each name its (x, mean, low, high), by rising x.
+        xlabel: of the axis.
+        ylabel: of the axis.
+        title: what the figure shows, for those who cannot see it.
+    """
+    figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+    axes = _axes(figure)
+    for place, (name, line) in enumerate(points.items()):
+        x, mean, low, high = np.array(line, dtype=np.float64).reshape(-1, 4).T
+        colour = COLOURS[place % len(COLOURS)]
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(x, mean, color=colour, linewidth=2, marker="o", markersize=3.5, label=plain(name))
+    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.set_xlabel(plain(xlabel), color=QUIET, size=9, labelpad=7, parse_math=False)
+    axes.set_ylabel(plain(ylabel), color=QUIET, size=9, labelpad=7, parse_math=False)
+    if points:
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    return _svg(figure, title)
+
+
+def heat_map(
+    values: ArrayLike, *, rows: Sequence[str], columns: Sequence[str], texts: Sequence[Sequence[str]], title: str
+) -> str:
+    """Return a matrix as coloured cells, blue below zero and orange above, each with its text.
+
+    Raises:
+        ValueError: if names or texts do not match the matrix.
+    """
+    matrix = np.asarray(values, dtype=np.float64)
+    if matrix.shape != (len(rows), len(columns)) or [len(row) for row in texts] != [len(columns)] * len(rows):
+        raise ValueError(
+            f"the matrix has shape {matrix.shape}, but there are {len(rows)} rows and {len(columns)} columns of names "
+            "and texts; give one of each."
+        )
+    figure = Figure(figsize=(1.6 + 0.85 * len(columns), 0.9 + 0.5 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    bound = max(float(np.nanmax(np.abs(matrix), initial=0.0)), 1e-9)
+    axes.imshow(matrix, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto", alpha=0.75)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(colors=QUIET, length=0, labelsize=9)
+    for place, text in np.ndenumerate(np.array(texts, dtype=object)):
+        axes.text(place[1], place[0], plain(text), ha="center", va="center", size=8, color=INK, parse_math=False)
+    axes.set_xticks(range(len(columns)), [plain(name) for name in columns], rotation=35, ha="right")
+    axes.set_yticks(range(len(rows)), [plain(name) for name in rows])
+    return _svg(figure, title)
+
+
 def _axes(figure: Figure) -> Axes:
     """Return axes with a light grid and without a box."""
     axes = figure.add_subplot()

@@ -149,6 +149,18 @@ class MapPoints(Record):
     strengths: tuple[FiniteFloat, ...]
 
 
+class Section(Record):
+    """A part of the page with a heading of its own: sentences, a figure, a table."""
+
+    title: str
+    lead: str = ""
+    figure: str = ""
+    """SVG from ``hunch.views.figures``; anything else is shown as text."""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str | FiniteFloat | None, ...], ...] = ()
+    """One cell per column; numbers are set to the right."""
+
+
 class Report(Record):
     """Everything the report shows. What is empty is left out of the page."""
 
@@ -182,6 +194,8 @@ class Report(Record):
     """Distinct kept hypotheses by samples drawn, one curve per arm."""
     true_curves: dict[str, Curve] = Field(default_factory=dict)
     """The same, counting only hidden truths."""
+    sections: tuple[Section, ...] = ()
+    """What a scenario shows besides, in this order."""
     rejected: tuple[RejectedRow, ...] = ()
     map: MapPoints | None = None
     config: str
@@ -265,8 +279,14 @@ def render(report: Report) -> str:
         entropy_figure=_by_entropy(report.by_entropy),
         far_figure=_far(report.far),
         map_figure=_map(report.map),
+        section_figures=[drawn(section.figure) for section in report.sections],
         marks=MARKS,
     )
+
+
+def drawn(figure: str) -> str:
+    """Return an SVG of ours as markup; anything else stays text, which the page escapes."""
+    return Markup(figure) if figure.startswith("<svg") and "<script" not in figure else figure
 
 
 def _picture(fired: Sequence[Firing], report: Report, claim: Triple | None, sentence: str) -> str:

@@ -14,9 +14,11 @@ import pytest
 from hunch.memory import nearness
 from hunch.memory.errors import InputError
 from hunch.memory.experience import Archive
+from hunch.memory.expertise import Card, Ranking, Sheet
 from hunch.memory.exporting import export
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
+from hunch.memory.rankings import Rankings
 from hunch.memory.records import Draw, Experience, Fact, Recipe, Standing, Status
 from hunch.memory.verifying import verify
 from tests.made import experience
@@ -53,13 +55,19 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Archive(ledger).commit(experiences, draws)
         knowledge.add([Fact(text=one.hypothesis.text, weight=0.5, experience_id=one.id) for one in experiences])
         knowledge.remove([facts[9].id])
+        sheet = Sheet(field="weather", question="Why rain?", cards=tuple(Card(key=c, text=f"idea {c}") for c in "ab"))
+        said = {"sheet_id": sheet.id, "expert": "Ada", "criterion": "creative"}
+        Rankings(ledger).show([sheet])
+        Rankings(ledger).add([Ranking(order=order, **said) for order in ((("a",), ("b",)), (("b", "a"),))])
     return path
 
 
 def test_a_whole_ledger_is_found_whole(store: Path) -> None:
     checks = list(verify(store))
-    assert [check.name for check in checks] == ["database", "facts", "experience", "reasons", "rounds", "kept", "index"]
-    assert [check.wrong for check in checks] == [[]] * 7
+    names = ["database", "facts", "experience", "reasons", "rounds", "kept", "rankings", "index"]
+    assert [check.name for check in checks] == names
+    assert [check.wrong for check in checks] == [[]] * 8
+    assert checks[6].seen == "2 rankings of 1 sheets"
     assert checks[1].seen == "31 facts and 1 tombstones"
 
 
@@ -69,6 +77,9 @@ def changed(statement: str) -> Callable[[Path], None]:
             connection.execute(statement)
 
     return change
+
+
+CARDS = "ranking [0-9a-f]+ is of cards that are not on sheet"
 
 
 def zeroed(store: Path) -> None:
@@ -94,6 +105,15 @@ def zeroed(store: Path) -> None:
             "sample 1 of round 0 and the experience disagree",
         ),
         (changed("UPDATE experience SET body = '{'"), "experience", "could not be read"),
+        (changed("UPDATE rankings SET body = replace(body, 'Ada', 'Eve')"), "rankings", "ranking .* is not as it was"),
+        (
+            changed("UPDATE sheets SET body = replace(body, 'idea a', 'idea z')"),
+            "rankings",
+            "sheet .* is not as it was",
+        ),
+        (changed('UPDATE sheets SET body = replace(body, \'"key": "a"\', \'"key": "q"\')'), "rankings", CARDS),
+        (changed("DELETE FROM sheets"), "rankings", "ranking [0-9a-f]+ is of sheet [0-9a-f]+, which is not there"),
+        (changed("UPDATE rankings SET body = '{'"), "rankings", "could not be read"),
         (zeroed, "index", "memory.sqlite.faiss is damaged"),
     ],
 )
