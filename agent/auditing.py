@@ -39,7 +39,6 @@ PATIENCE = 30.0
 """Seconds after which no further item is tried."""
 NOISY = 3
 """Items that noise is tried on."""
-
 CONSTANTS = ("0", "1", "-1", "2", "yes", "no", "True", "False", "A", "None", "[]", "{}", "[0]")
 NOISE: Mapping[str, str] = {
     "zzz": "zzz", "words": "I do not know", "nul": "\x00", "controls": "\x1b[2J\x07\x08\x7f\r", "nan": "nan",
