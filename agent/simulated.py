@@ -183,6 +183,7 @@ class SimulatedExpert:
         own: share of the error's variance that is each expert's own taste.
         accepts: share of the ideas of an untrained generator that they hold to be worth keeping.
         each: experts in each field.
+        at_once: how many of them rank one sheet.
         seed: of their tastes and errors.
     """
 
@@ -195,8 +196,10 @@ class SimulatedExpert:
         own: float = 0.1,
         accepts: float = 0.25,
         each: int = 3,
+        at_once: int = 1,
         seed: int = 0,
     ) -> None:
+        self._at_once = at_once
         self._world = world
         self._noise = noise
         self._own = own
@@ -208,11 +211,15 @@ class SimulatedExpert:
         self._line = spread * float(norm.isf(accepts))
 
     def rank(self, sheets: Sequence[Sheet]) -> list[Ranking]:
-        """Return one ranking of each sheet by each criterion, by the expert whose turn it is."""
-        return [self._ranked(sheet, criterion) for sheet in sheets for criterion in sheet.criteria]
+        """Return a ranking of each sheet by each criterion and each expert whose turn it is."""
+        return [
+            self._ranked(sheet, criterion, f"simulated {sheet.field} {1 + (sheet.round + turn) % self._each}")
+            for sheet in sheets
+            for turn in range(self._at_once)
+            for criterion in sheet.criteria
+        ]
 
-    def _ranked(self, sheet: Sheet, criterion: str) -> Ranking:
-        expert = f"simulated {sheet.field} {1 + sheet.round % self._each}"
+    def _ranked(self, sheet: Sheet, criterion: str, expert: str) -> Ranking:
         fresh = np.random.default_rng([self._seed, int(digest(expert, sheet.id, criterion), 16)])
         texts = [card.text for card in sheet.cards]
         taste = self._world.taste(np.random.default_rng([self._seed, int(digest(expert), 16)]))

@@ -81,6 +81,23 @@ class GivenQuestions:
         return [self._questions[i] for i in rng.integers(len(self._questions), size=n)]
 
 
+class EachQuestion:
+    """Asks given questions one after the other, from the first on, in every round.
+
+    Args:
+        questions: what is asked; at least one.
+    """
+
+    def __init__(self, questions: Sequence[Spark]) -> None:
+        if not questions:
+            raise InputError("no questions were given, but some are asked for; give `questions`.")
+        self._questions = list(questions)
+
+    def sparks(self, rng: np.random.Generator, n: int) -> list[Spark]:
+        """Return ``n`` of the questions, round and round."""
+        return [self._questions[i % len(self._questions)] for i in range(n)]
+
+
 def _one_each(facts: Sequence[Fact], end: str) -> list[Fact]:
     """Return one fact for each thing at an end; sentences as they are."""
     return list({getattr(fact.triple, end) if fact.triple else fact.text: fact for fact in facts}.values())

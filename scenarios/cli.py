@@ -78,7 +78,10 @@ def _said(error: Exception, words: Sequence[str]) -> tuple[str, int] | None:
         return None
     if isinstance(error, StorageError):
         return line, NOT_WELL
-    if type(error).__name__ in ("StoppedError", "WaitingError"):  # not imported: that would load LangGraph for a mistyped option
+    if type(error).__name__ in (
+        "StoppedError",
+        "WaitingError",
+    ):  # not imported: that would load LangGraph for a mistyped option
         return f"{line} To go on, give the same command again: {_again(words)}", NOT_WELL
     return line, 2
 

@@ -36,6 +36,7 @@ from hunch.views.report import (
     RecipeRow,
     RejectedRow,
     Report,
+    Section,
     UpdateRow,
     far_of,
     map_points,
@@ -93,6 +94,7 @@ def write(
     discoveries: Sequence[Discovery] = (),
     notes: Sequence[str] = (),
     arms: Sequence[Arm] = (*CONTROLS, FULL),
+    sections: Sequence[Section] = (),
 ) -> None:
     """Write ``report.html`` and ``results.json`` into a run's folder."""
     main = results[-1]
@@ -168,6 +170,7 @@ def write(
         discoveries=tuple(told),
         curves={result.name: result.curve for result in results},
         true_curves={result.name: result.true_curve for result in results if result.true_curve},
+        sections=tuple(sections),
         rejected=tuple(_rejected(draws)),
         map=points if words else None,
         config=config,

@@ -38,6 +38,18 @@ class Siblings:
         chosen = np.random.default_rng([seed, 11]).choice(self.ideas, size=seen, replace=False)
         self.known = [self.idea(int(number)) for number in chosen]
         """The ideas that are seen, in random order."""
+        self.known_forms = frozenset(self.known)
+        """Their canonical forms: themselves."""
+
+    @property
+    def facts(self) -> list[str]:
+        """What a generator learns from."""
+        return self.known
+
+    @property
+    def forms(self) -> int:
+        """How many canonical forms there are."""
+        return self.ideas
 
     def idea(self, number: int) -> str:
         """Return one of the ``ideas`` by its number."""
@@ -53,6 +65,10 @@ class Siblings:
         first, second, parent = map(int, named.groups())
         return parent < self.parents and first // self.children == second // self.children == parent
 
+    def canonical(self, text: str) -> str:
+        """Return what is said with single spaces; nothing else may differ between two ways to say an idea."""
+        return " ".join(text.split())
+
     def verify(self, sparks: Sequence[Spark], hypotheses: Sequence[Hypothesis]) -> list[Outcome]:
         """Confirm what is coherent, known or not; refute the rest."""
         right = Outcome(status=Status.CONFIRMED, score=1.0, evidence="two children and their parent")
@@ -63,9 +79,20 @@ class Siblings:
         """Return how many distinct new ideas ``samples`` even draws over all ideas are expected to find."""
         return (self.ideas - len(self.known)) * (1.0 - (1.0 - 1.0 / self.ideas) ** samples)
 
+    def oracle_creativity(self, n: int = 1024, *, raw: bool = False) -> float:
+        """Return the creativity that ``n`` even draws over all ideas are expected to have; exact.
+
+        Args:
+            n: draws.
+            raw: count what is distinct as it is said: here the same, as each idea is said in one way.
+        """
+        return self.oracle(n) / n
+
 
 class IdeaForm:
     """Ideas as ``>|b17|c203|a3``: every word is a token of the embedded generator."""
+
+    atoms = True
 
     def lines(self, text: str, triple: Triple | None) -> list[str]:
         """Return the one line of an idea."""

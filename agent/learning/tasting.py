@@ -3,6 +3,9 @@
 Experts rank twenty of several hundred; a reward model that is fitted on all their rankings so far
 (``hunch.agent.learning.taste``) values the others too, and any rule of this folder takes it from there. Its reward is
 never appeal alone: a verdict of the world or of the store outranks it (``hunch.agent.learning.appeal``).
+
+Appeal is by rank among the answers to one question (fitness shaping, Wierstra et al. 2014): from noisy experts a model
+learns small differences, and taken at their size they would drown in the gap to what was refuted.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.special import logit
+from scipy.stats import rankdata
 
 from hunch.agent.learning.appeal import rewards
 from hunch.agent.learning.taste import Taste
@@ -79,12 +84,13 @@ class TasteLearner:
 
     def _valued(self, turn: Turn, taste: Taste) -> list[Experience]:
         """Return each distinct hypothesis as if it had been kept, with its reward by taste."""
-        worth = np.empty((2, len(turn.hypotheses)))
+        worth = np.empty(len(turn.hypotheses))
         width = len(turn.hypotheses) // len(turn.sparks)
         for number, spark in enumerate(turn.sparks):
             part = slice(number * width, (number + 1) * width)
-            worth[:, part] = taste.predict([said.text for said in turn.hypotheses[part]], spark.field)
-        reward = rewards(turn.groundings, turn.outcomes, worth[0], worth[1])
+            mean = taste.predict([said.text for said in turn.hypotheses[part]], spark.field).mean
+            worth[part] = logit((rankdata(mean) - 0.5) / width)
+        reward = rewards(turn.groundings, turn.outcomes, worth, np.zeros_like(worth))
         first = {said.key: slot for slot, said in reversed(list(enumerate(turn.hypotheses)))}
         return [
             Experience(
