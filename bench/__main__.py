@@ -15,7 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import demo, discover, durability, environments, firing, hallucination, reinforcement, scale
+from bench import (
+    creativity,
+    demo,
+    discover,
+    durability,
+    environments,
+    experts,
+    firing,
+    hallucination,
+    reinforcement,
+    scale,
+)
 from bench.machine import machine
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
@@ -87,6 +98,18 @@ def _parser() -> _Parser:
     command.add_argument("--calls", type=_count, default=environments.CALLS, help="verifier calls of an arm")
     command.add_argument("--tasks", nargs="+", choices=environments.TASKS, default=list(environments.TASKS))
     command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
+    about = "tasks whose every idea can be counted: creativity before and after reinforcement, and the ceilings"
+    command = commands.add_parser("creativity", help=about, description=about)
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--seeds", type=_count, default=None, help="runs of each task (default: as many as fit)")
+    command.add_argument("--tasks", nargs="+", choices=list(creativity.TASKS), default=list(creativity.TASKS))
+    command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
+    about = "learning from rankings: simulated experts, real reviews, the page"
+    command = commands.add_parser("experts", help=about, description=about)
+    command.add_argument("--data", type=Path, default=None, help="folder of reviews.csv, real reviews to report on too")
+    command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
+    command.add_argument("--seeds", type=_count, default=3, help="runs, of seeds 0, 1, ... (default 3)")
+    command.add_argument("--cache", type=Path, default=None, help="trained generators; a fresh one unless given")
     about = "what size costs: ten thousand to a million facts"
     command = commands.add_parser("scale", help=about, description=about)
     command.add_argument("--json", type=Path, required=True, help="file to write the figures to")
@@ -121,8 +144,12 @@ def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         sizes = {"kills": given.kills, "faults": given.faults, "full": given.full, "rounds": given.rounds}
         return durability.measure(**sizes, runs=folder, parts=tuple(given.parts))
     cache = given.cache or folder / "cache"
+    if given.command == "creativity":
+        return creativity.measure(given.seeds, cache=cache, tasks=given.tasks)
     if given.command == "environments":
         return environments.measure(given.seeds, runs=folder, cache=cache, calls=given.calls, tasks=given.tasks)
+    if given.command == "experts":
+        return experts.measure(given.seeds, runs=folder, cache=cache, data=given.data)
     if given.command == "firing":
         return firing.measure(given.data, cache=cache)
     if given.command == "hallucination":

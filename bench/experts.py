@@ -7,6 +7,7 @@
   sessions; leave-one-field-out; and the ceiling that the experts' noise leaves.
 * *real reviews*: the same on 337 reviews of 147 research ideas (``--data``), by their titles.
 * *time*: one step on one ranking of twenty, ours and TRL's on its 190 pairs.
+* *page*: 200 random rankings through a browser, the server killed ten times; what arrived in the ledger.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ from typing import Any
 
 import numpy as np
 
-from bench import ranking_step
+from bench import ranking_page, ranking_step
 from hunch.agent.learning.carrying import mean_of, of_other_fields, of_other_sheets
 from hunch.agent.learning.taste import Taste
 from hunch.agent.simulated import Workshop
 from hunch.graphs.running import stream
 from hunch.memory.agreement import score_agreement
+from hunch.memory.agreement import told as told_of
 from hunch.memory.encoder import LexicalEncoder
 from hunch.memory.expertise import Ranking, Sheet
-from hunch.memory.ranked_import import read_rankings, reviews, scores_by_field
+from hunch.memory.ranked_files import table_rows
+from hunch.memory.ranked_import import read_rankings
+from hunch.memory.ranked_tables import reviews, scores_by_field
+from hunch.memory.reading import BadLine
 from hunch.memory.reliability import Estimate, ceiling
 from hunch.scenarios.experts import ARMS, Config
 from hunch.scenarios.panels import simulated_mind
@@ -47,9 +52,7 @@ CRITERION = "overall"
 
 def measure(seeds: int, *, runs: Path, cache: Path, data: Path | None = None) -> Figures:
     """Return the figures: medians over seeds, with the least and the most."""
-    with ProcessPoolExecutor(
-        os.cpu_count(), get_context("spawn"), initializer=settle, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=settle, initargs=(1,)) as pool:
         each = list(pool.map(partial(_sessions, runs=runs, cache=cache), range(seeds)))
     figures: Figures = {}
     for name in ("utility_gain_sd", "first_session_insights", "last_session_insights", "lists_gain_sd", "unique"):
@@ -61,6 +64,8 @@ def measure(seeds: int, *, runs: Path, cache: Path, data: Path | None = None) ->
         print("sessions: done", file=sys.stderr, flush=True)
         figures["real_reviews"] = real_reviews(data)
     figures["ms_per_ranking"] = ranking_step.measure()
+    if ranking_page.program() is not None:
+        figures["page"] = ranking_page.measure(200, 10, 0)
     return figures
 
 
@@ -81,7 +86,9 @@ def _sessions(seed: int, *, runs: Path, cache: Path) -> Figures:
         mind = simulated_mind(config, arm, folder, lambda said: None)
         for _ in stream(mind, folder):
             pass
-        said = [one.text for one in mind.generator.hallucinate(world.questions, FRESH, np.random.default_rng([seed, 99]))]
+        said = [
+            one.text for one in mind.generator.hallucinate(world.questions, FRESH, np.random.default_rng([seed, 99]))
+        ]
         utility[arm.name] = float(world.utility(said).mean())
         told[arm.name] = mind.rankings.sheets(), mind.rankings.all()
         unique = len(set(said)) / len(said)
@@ -128,6 +135,30 @@ def _mean(taus: Sequence[float], rng: np.random.Generator) -> float:
 
 
 def real_reviews(data: Path) -> Figures:
-    """Return agreement and what a model of titles reaches, on the real reviews in ``data``."""
-    rng = np.random.default_rng(0)
-    return {}
+    """Return how far the real reviewers agree, and what taste learned from other fields' titles says of each field."""
+    file, rng = data / "reviews.csv", np.random.default_rng(0)
+    columns = {"item": "idea", "text": "title", "field": "field", "scores": CRITERION}
+    bad: list[BadLine] = []
+    header, rows = table_rows(file, bad)
+    scores = scores_by_field(reviews(header, rows, columns, "", bad), CRITERION)
+    agreement = score_agreement(CRITERION, scores, rng)
+    told = read_rankings(file, columns=columns)
+    texts = [card.text for sheet in told.sheets for card in sheet.cards]
+    make = partial(Taste, LexicalEncoder.fitted(texts))
+    fields = of_other_fields(make, told.sheets, told.rankings)
+    pairwise = of_other_fields(partial(make, pairwise=True), told.sheets, told.rankings)
+    return {
+        "criterion": CRITERION,
+        "agreement": told_of(agreement),
+        "tau": {
+            "listwise": _all(fields, rng),
+            "pairwise": _all(pairwise, rng),
+            "ceiling": None if agreement.ceiling is None else agreement.ceiling.model_dump(),
+        },
+        "leave_one_field_out": {field: _mean(taus, rng) for field, taus in fields.items()},
+    }
+
+
+def _all(fields: dict[str, list[float]], rng: np.random.Generator) -> Figures | None:
+    estimate: Estimate | None = mean_of([tau for taus in fields.values() for tau in taus], rng)
+    return None if estimate is None else estimate.model_dump()

@@ -129,7 +129,9 @@ def _seat(
 
 
 def _by_lists(rankings: Rankings, generator: CausalGenerator, lines: Sequence[str], config: Config) -> Learner:
-    return PreferenceLearner(generator, lines, earlier=partial(_earlier, rankings), learning_rate=config.lists_rate, passes=4, again=2)
+    return PreferenceLearner(
+        generator, lines, earlier=partial(_earlier, rankings), learning_rate=config.lists_rate, passes=4, again=2
+    )
 
 
 def _earlier(rankings: Rankings, round: int) -> list[tuple[Sheet, Ranking]]:

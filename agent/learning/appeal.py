@@ -33,7 +33,7 @@ FieldOf = Callable[[Hypothesis], str | None]
 
 
 def tiers(groundings: Sequence[Grounding], outcomes: Sequence[Outcome]) -> Ints:
-    """Return what is known of each hypothesis, (N,): 3 confirmed, 2 insight, 1 neither, 0 known, refuted or in error."""
+    """Return what is known of each hypothesis, (N,): 3 confirmed, 2 insight, 1 neither, 0 known or wrong."""
     return np.array([_tier(one, other) for one, other in zip(groundings, outcomes, strict=True)], np.int64)
 
 

@@ -5,10 +5,10 @@ text's last token, and it is trained on the same Plackett-Luce loss, one forward
 adapter that was put on it (``hunch.agent.lora``).
 
 The scalar head is no layer of its own: it is a ``Taste`` of the states. Head and body take turns. The head is fitted to
-where the body is, with what fields and experts add and with precisions by evidence; then the body takes an epoch's steps
-towards states that this head reads better. The last fit is also the uncertainty: Laplace's method on the last layer
-alone (Kristiadi et al. 2020). It takes the states as given. They were trained on the same rankings, so it is too small,
-the more so the longer they were; compare on rankings that were held out before this one is preferred to ``Taste``.
+where the body is, with what fields and experts add and with precisions by evidence; then the body takes an epoch of
+steps towards states that this head reads better. The last fit is also the uncertainty: Laplace's method on the last
+layer alone (Kristiadi et al. 2020). It takes the states as given. They were trained on the same rankings, so it is too
+small, the more so the longer they were; compare on rankings that were held out before this is preferred to ``Taste``.
 """
 
 from __future__ import annotations

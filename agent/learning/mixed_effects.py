@@ -118,7 +118,7 @@ class _Curvature(NamedTuple):
 
 
 class _Fit:
-    """Newton's method and MacKay's rule, taking turns. A list has one field, so fields meet through the others alone."""
+    """Newton's method and MacKay's rule, taking turns. A list has one field: fields meet through the others alone."""
 
     def __init__(
         self, features: Floats, ballots: Ballots, loss: Loss, curvature: Loss, *, own: int, experts: bool
@@ -146,6 +146,8 @@ class _Fit:
                 moved = max(moved, self._steady(slope, bent))
             if moved < ENOUGH:
                 break
+        slope, bent = self._slopes()
+        self._descend(slope, self._curved(bent))  # to the maximum that belongs to the last precisions
         slope, bent = self._slopes()
         curved = self._curved(bent)
         held = curved.shared[: self.width, : self.width]

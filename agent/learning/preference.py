@@ -2,13 +2,13 @@
 
 A step lowers the Plackett-Luce loss of implicit rewards ``beta (log pi(y|x) - log pi_ref(y|x))``
 (``ranking_losses.listwise_dpo``; Rafailov et al. 2023, appendix A.3), or Bradley and Terry's on all pairs of the same
-lists, which is DPO. The reference is the generator as it was when the learner was made; under an adapter it is the model
-without it, and no second one is held. Beside it goes what must not be forgotten (``rehearsal``).
+lists, which is DPO. The reference is the generator as it was when the learner was made; under an adapter it is the
+model without it, and no second one is held. Beside it goes what must not be forgotten (``rehearsal``).
 
 *One forward pass per sheet.* A sheet of twenty is twenty sequences, whoever ranked it and by however many criteria:
 each ranking is a loss of the same log-probabilities. All its pairs would be 380. The reference's are computed once.
 
-*Sums over tokens, not means.* ``beta log(pi / pi_ref)`` is the reward that pi is optimal for only as the log-probability
+*Sums over tokens, not means.* ``beta log(pi / pi_ref)`` is the reward that pi is optimal for only with the probability
 of the whole answer, end included; and length cancels to first order, for the reference counts the same tokens. What is
 left of it (DPO lengthens answers where long ones are preferred) ``per_token`` takes away by the mean instead, in units
 of the sheet's usual length (length-normalised DPO; Meng et al. 2024).

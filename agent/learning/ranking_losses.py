@@ -46,12 +46,11 @@ def plackett_luce(score: Tensor, place: Tensor, mask: Tensor) -> Tensor:
     loss = torch.where(stages.alone, softplus(stages.rest - score), 0.0).sum(-1)
     if not len(stages.ballot):
         return loss
-    y, inside = _race(stages.ahead, stages.member)
-    return loss.index_add(0, stages.ballot, -torch.logsumexp(inside, -1) - math.log(_step(y.size(1))))
+    return loss.index_add(0, stages.ballot, -log_all_before(stages.ahead, stages.member))
 
 
 def plackett_luce_curvature(score: Tensor, place: Tensor, mask: Tensor) -> Tensor:
-    """Return the second derivatives of ``plackett_luce`` by the scores, (B, K, K); five to thirty times autograd's speed.
+    """Return the second derivatives of ``plackett_luce`` by the scores, (B, K, K); five to forty times as fast.
 
     One card before a rest with shares ``a_j = w_j / W``, which it loses to with probability p, has
     ``p (1 - p) (a - e)(a - e)^T + p (diag(a) - a a^T)``. For a tied group the moments are those of
@@ -66,7 +65,7 @@ def plackett_luce_curvature(score: Tensor, place: Tensor, mask: Tensor) -> Tenso
     if len(stages.ballot):
         y, inside = _race(stages.ahead, stages.member)
         chance = torch.softmax(inside, -1)[:, None, :]  # (G, 1, X)
-        rung = torch.where(stages.member[:, :, None], y.exp(), 1.0)
+        rung = torch.where(stages.member[:, :, None], y.clamp(max=6).exp(), 1.0)
         h = torch.where(stages.member[:, :, None], rung / torch.expm1(rung), 0.0)
         mean = (h * chance).sum(-1)
         second = (h * chance) @ h.mT - mean[:, :, None] * mean[:, None, :]
@@ -82,8 +81,8 @@ def plackett_luce_curvature(score: Tensor, place: Tensor, mask: Tensor) -> Tenso
 class _Stages:
     """The choices of rankings: who is chosen before whom, alone or in a group.
 
-    ``worse``: (B, i, j) j is placed after i. ``rest``: (B, K) log of all worth after a card. ``alone``: (B, K) chosen by
-    itself. Of the G groups: ``ballot`` which list, ``leader`` its first card, ``which`` (G, D) its cards, ``member``
+    ``worse``: (B, i, j) j is placed after i. ``rest``: (B, K) log of all worth after a card. ``alone``: (B, K) chosen
+    by itself. Of the G groups: ``ballot`` which list, ``leader`` its first card, ``which`` (G, D) its cards, ``member``
     (G, D) whether that is one, ``ahead`` (G, D) ``log(w_i / W)``.
     """
 
@@ -108,14 +107,24 @@ def _race(ahead: Tensor, member: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``log(w_i t)``, (G, D, X), and the log of what is summed over a grid of log t, (G, X); W is 1 there."""
     x = torch.arange(LEAST, MOST, _step(ahead.size(1)), dtype=ahead.dtype, device=ahead.device)
     y = ahead[:, :, None] + x
-    near = y.clamp(min=-15)  # 1 - exp(-e^y) is e^y below
-    log_rung = torch.log(-torch.expm1(-near.exp())) + (y - near)
+    near = y.clamp(-15, 6)  # 1 - exp(-e^y) is e^y below and 1 above
+    log_rung = torch.log(-torch.expm1(-near.exp())) + (y - y.clamp(min=-15))
     return y, x - x.exp() + torch.where(member[:, :, None], log_rung, 0.0).sum(1)
 
 
 def _step(size: int) -> float:
     """Return a step of log t; the integrand of so many cards is at least about that wide."""
     return 0.8 / math.sqrt(max(size, 4) + 1)
+
+
+def log_all_before(ahead: Tensor, member: Tensor) -> Tensor:
+    """Return the log-probability that all cards of a group come before all of the rest, (G,).
+
+    Args:
+        ahead: (G, D) ``log(w_i / W)``, how far each card is ahead of all of the rest together.
+        member: (G, D) True for cards of the group.
+    """
+    return torch.logsumexp(_race(ahead, member)[1], -1) + math.log(_step(ahead.size(1)))
 
 
 def bradley_terry(score: Tensor, place: Tensor, mask: Tensor) -> Tensor:

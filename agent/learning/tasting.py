@@ -4,8 +4,8 @@ Experts rank twenty of several hundred; a reward model that is fitted on all the
 (``hunch.agent.learning.taste``) values the others too, and any rule of this folder takes it from there. Its reward is
 never appeal alone: a verdict of the world or of the store outranks it (``hunch.agent.learning.appeal``).
 
-Appeal is by rank among the answers to one question (fitness shaping, Wierstra et al. 2014): from noisy experts a model
-learns small differences, and taken at their size they would drown in the gap to what was refuted.
+Appeal is the probability that an answer is better than an average card, ``Phi(mean / sd)``, not that an expert would
+say so: noisy experts hardly prefer anything. It grows with what is known, so that little is learned from few rankings.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.special import logit
-from scipy.stats import rankdata
+from scipy.special import logit, ndtr
 
 from hunch.agent.learning.appeal import rewards
 from hunch.agent.learning.taste import Taste
@@ -88,8 +87,8 @@ class TasteLearner:
         width = len(turn.hypotheses) // len(turn.sparks)
         for number, spark in enumerate(turn.sparks):
             part = slice(number * width, (number + 1) * width)
-            mean = taste.predict([said.text for said in turn.hypotheses[part]], spark.field).mean
-            worth[part] = logit((rankdata(mean) - 0.5) / width)
+            mean, sd = taste.predict([said.text for said in turn.hypotheses[part]], spark.field)
+            worth[part] = logit(ndtr(np.clip(mean / sd, -6, 6)))
         reward = rewards(turn.groundings, turn.outcomes, worth, np.zeros_like(worth))
         first = {said.key: slot for slot, said in reversed(list(enumerate(turn.hypotheses)))}
         return [
