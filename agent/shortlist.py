@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from hunch.memory.errors import InputError
 from hunch.memory.links import Floats, Ints
 from hunch.memory.records import Grounding, Hypothesis, Outcome, Standing, Status
 
@@ -51,7 +52,7 @@ class Shortlist:
     def __post_init__(self) -> None:
         """Refuse a sheet that nothing can be ranked on."""
         if min(self.repeats, self.lot, self.best) < 0 or self.k - self.repeats < 2:
-            raise ValueError(
+            raise InputError(
                 f"k is {self.k} with {self.repeats} repeats, but at least 2 new cards are needed to rank; raise `k`."
             )
 

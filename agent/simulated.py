@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
+from hunch.memory.errors import InputError
 from hunch.memory.expertise import Ranking, Sheet
 from hunch.memory.links import Floats
 from hunch.memory.records import Hypothesis, Outcome, Spark, Status, Triple
@@ -70,7 +71,7 @@ class Workshop:
         self, *, fields: int = 6, known: int = 600, common: float = 0.5, mixed: float = 0.25, seed: int = 0
     ) -> None:
         if not 1 <= fields <= len(FIELDS):
-            raise ValueError(f"fields is {fields}, but there are {len(FIELDS)}; give 1 to {len(FIELDS)}.")
+            raise InputError(f"fields is {fields}, but there are {len(FIELDS)}; give 1 to {len(FIELDS)}.")
         self.fields = tuple(FIELDS)[:fields]
         self.problems = {
             field: [

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.mind import Mind
 from hunch.memory.reading import Reading, read_facts
 from hunch.scenarios import arms, literature
@@ -78,8 +79,8 @@ class Config(Run):
     """Facts that people's questions are grounded in: triples (.txt .tsv .csv), facts (.jsonl) or text (.txt .md);
     without it, the medical literature of 1985 that comes with hunch."""
     noise: float = Field(2.4, ge=0)
-    """Simulated experts: error of an impression, in standard deviations of the hidden utility. With it two of them order
-    54.7 % of pairs alike, tau 0.11, as the reviewers of 147 real ideas do (54.8 %, their overall score)."""
+    """Simulated experts: error of an impression, in standard deviations of the hidden utility. With it two of them
+    order 54.7 % of pairs alike, tau 0.11, as the reviewers of 147 real ideas do (54.8 %, their overall score)."""
     ties: float = Field(0.16, ge=0, lt=1)
     """Simulated experts: share of pairs that they do not tell apart; the same reviewers' is 0.16."""
     own: float = Field(0.1, ge=0, le=1)
@@ -107,7 +108,7 @@ def _simulate(config: Config) -> None:
 def _live(config: Config) -> None:
     asked = len(questions_of(config))  # a mistake in them is told before anything is made
     config = config.model_copy(update={"sparks": min(config.sparks, asked)})
-    kit = Kit(_reading(config), config, literature.questions)
+    kit = Kit(_reading(config), config, literature.questions if config.facts is None else OpenQuestions)
     seated: list[People] = []
 
     def make(folder: Path, notice: Callable[[str], None]) -> Mind:
