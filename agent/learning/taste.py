@@ -55,7 +55,7 @@ class Taste:
     Args:
         encoder: gives texts their vectors.
         criterion: by which rankings it is fitted; all when left out, those of one expert and sheet sharing one weight.
-        width: principal components at most; a fit takes time by its third power (150 rankings of 20: 0.3 s at 128).
+        width: principal components at most; a fit takes time by its third power (150 rankings of 20: 0.4 s at 128).
         own: in how many of these, the first, experts may differ; more changed nothing in simulations but the time.
         experts: whether experts differ in taste and consistency.
         pairwise: fit Bradley and Terry's model on all pairs instead of the rankings: the baseline. A list's pairs weigh
@@ -69,7 +69,7 @@ class Taste:
         *,
         criterion: str | None = None,
         width: int = 128,
-        own: int = 32,
+        own: int = 16,
         experts: bool = True,
         pairwise: bool = False,
     ) -> None:

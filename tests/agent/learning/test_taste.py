@@ -272,7 +272,7 @@ def test_a_ranking_of_no_known_sheet_is_refused() -> None:
     sheets, rankings = World().told(2)
     with pytest.raises(InputError, match="but no sheet goes by it; give all sheets"):
         Taste(Letters()).fit(sheets[:1], rankings)
-    with pytest.raises(InputError, match="width is 0 and own 32, but at least 1"):
+    with pytest.raises(InputError, match="width is 0 and own 16, but at least 1"):
         Taste(Letters(), width=0)
 
 
