@@ -2,14 +2,16 @@
 
 An expert puts the cards of each sheet into a random order, with keys and with the mouse, ties some, sets some aside,
 puts the line, by two criteria, and submits. ``hunch rank`` is killed with SIGKILL between two sheets, in the middle of
-one, or at the moment of submitting, and started again; its new link is opened. At the end the ledger is compared with
+one, or as one is submitted, and started again; its new link is opened. At the end the ledger is compared with
 what the page showed when the button was pressed.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,8 @@ QUIET = (
 )
 SIZES = (2, 3, 5, 8, 20)
 """How many cards a sheet may have."""
+MOMENTS = ("between", "amid", "submitting", "unheard")
+"""When the server is killed: after a sheet, amid one, just after the button was pressed, before it heard of that."""
 SHOWN = """() => {
     const cards = (box) => [...box.querySelectorAll('.card > .top > .said')].map((one) => one.textContent);
     const rows = [...document.querySelectorAll('#list > .row')];
@@ -76,14 +80,15 @@ def measure(count: int, kills: int, seed: int) -> dict[str, Any]:
     """Give ``count`` rankings, two on each sheet, with ``kills`` kills, and return how many did not arrive as shown."""
     rng = random.Random(seed)
     sheets = [_sheet(number, rng.choice(SIZES)) for number in range((count + 1) // 2)]
-    moments = Counter((rng.randrange(len(sheets)), rng.choice(("between", "amid", "submitting"))) for _ in range(kills))
+    at = rng.sample(range(len(sheets)), min(kills, len(sheets)))
+    moments = {number: rng.choice(MOMENTS) for number in at}
     with tempfile.TemporaryDirectory(prefix="hunch-ranking-") as folder, chromium() as browser:
         with Ledger(Path(folder) / "memory.sqlite") as ledger:
             Rankings(ledger).show(sheets)
         expert = _Expert(Path(folder), browser.new_page(), rng)
         try:
             for number in track(range(len(sheets)), "sheets ranked in the page"):
-                expert.rank({moment: moments[number, moment] for moment in ("between", "amid", "submitting")})
+                expert.rank(moments.get(number, ""))
         finally:
             expert.stop()
         with Ledger(Path(folder) / "memory.sqlite", read_only=True) as ledger:
@@ -123,7 +128,6 @@ class _Expert:
 
     def __init__(self, run: Path, page: Any, rng: random.Random) -> None:
         self._run, self._page, self._rng = run, page, rng
-        self._server: subprocess.Popen[str] | None = None
         self.submitted: dict[str, list[Shown]] = {}
         self._kills = self._drafts_lost = self._again = 0
         self._open()
@@ -134,9 +138,8 @@ class _Expert:
 
     def stop(self) -> None:
         """End the server."""
-        if self._server is not None:
-            self._server.kill()
-            self._server.communicate()
+        self._server.kill()
+        self._server.communicate()
 
     def _open(self) -> None:
         words = [sys.executable, "-m", "hunch.scenarios.cli", "rank", str(self._run), "--expert", "Ada", "--no-browser"]
@@ -151,32 +154,37 @@ class _Expert:
         self.stop()
         self._open()
 
-    def rank(self, kills: dict[str, int]) -> None:
-        """Rank the sheet that the page shows by both criteria, submit it and go on to the next."""
+    def rank(self, moment: str) -> None:
+        """Rank the sheet that the page shows by both criteria, submit it and go on; kill the server at a moment."""
         page, question = self._page, self._page.text_content("#question")
-        lists = [self._by_one_criterion(amid=kills["amid"])]
+        lists = [self._by_one_criterion()]
+        if moment == "amid":
+            self._kill()
+            page.click("#criteria button >> nth=0")
+            self._drafts_lost += page.evaluate(SHOWN) != lists[0]
         self._onward()
         page.wait_for_selector("#submit:text('Submit')")
-        lists.append(self._by_one_criterion(amid=0))
+        lists.append(self._by_one_criterion())
         self.submitted[question] = lists
-        self._onward()
-        for _ in range(kills["submitting"]):
-            time.sleep(self._rng.uniform(0, 0.03))
+        if moment == "unheard":
+            os.kill(self._server.pid, signal.SIGSTOP)
+        self._onward(at_once=moment in ("unheard", "submitting"))
+        if moment in ("unheard", "submitting"):
+            time.sleep(self._rng.uniform(0, 0.02))
             self._kill()
-            if page.text_content("#question") == question:  # it was not committed: what was saved is there, send it
+            if page.is_visible("#work") and page.text_content("#question") == question:  # not committed: send it again
                 self._again += 1
                 self._drafts_lost += page.evaluate(SHOWN) != lists[1]
                 self._onward()
             elif page.is_visible("#work"):
-                break  # the page has gone on to the next: it knows this one as ranked
-        else:
-            page.wait_for_selector("#told:not([hidden])")
-            page.click("#next")
-            page.wait_for_selector("#told", state="hidden")
-        for _ in range(kills["between"]):
+                return  # the page knows it as ranked and has gone on to the next
+        page.wait_for_selector("#told:not([hidden])")
+        page.click("#next")
+        page.wait_for_selector("#told", state="hidden")
+        if moment == "between":
             self._kill()
 
-    def _by_one_criterion(self, *, amid: int) -> Shown:
+    def _by_one_criterion(self) -> Shown:
         """Put the cards into a random order and return what the page shows then, saved."""
         page, rng = self._page, self._rng
         texts = page.evaluate(SHOWN)["order"]
@@ -193,11 +201,7 @@ class _Expert:
         else:
             page.check("#none")
         shown: Shown = page.evaluate(SHOWN)
-        self._saved()
-        for _ in range(amid):
-            self._kill()
-            page.click("#criteria button >> nth=0")
-            self._drafts_lost += page.evaluate(SHOWN) != shown
+        page.wait_for_selector("#saved:text-is('Saved')")
         return shown
 
     def _to_the_top(self, text: str) -> None:
@@ -217,11 +221,15 @@ class _Expert:
         self._page.evaluate(FOCUS, text)
         self._page.keyboard.press(key)
 
-    def _onward(self) -> None:
-        """Press the button; again where the page doubts an order that is as it was shown."""
-        self._page.click("#submit")
-        if "press the button again" in self._page.text_content("#notice"):
-            self._page.click("#submit")
+    def _onward(self, *, at_once: bool = False) -> None:
+        """Press the button, ``at_once`` without a mouse that moves there first.
 
-    def _saved(self) -> None:
-        self._page.wait_for_selector("#saved:text-is('Saved')")
+        Where the page doubts an order that is as it was shown, the button is pressed again.
+        """
+        for _ in range(2):
+            if at_once:
+                self._page.evaluate("document.querySelector('#submit').click()")
+            else:
+                self._page.click("#submit")
+            if "press the button again" not in self._page.text_content("#notice"):
+                return

@@ -27,7 +27,7 @@ from hunch.memory.records import Draw, Experience, Fact, Standing
 from hunch.scenarios import SCENARIOS
 from hunch.scenarios.discoveries import Discovery, sought
 from hunch.scenarios.parts import CONTROLS, FULL, Arm
-from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, events_of, keys_of, result_of
+from hunch.scenarios.results import ArmResult, arm_folder, arms_in, begun, events_of, has_jobs, keys_of, result_of
 from hunch.views.progress import plain
 from hunch.views.report import (
     ArmSummary,
@@ -56,7 +56,7 @@ def rebuild(run: Path) -> str:
     Raises:
         InputError: if the folder holds no run.
     """
-    if not begun(run) or FULL.name not in arms_in(run):
+    if not begun(run) or not (has_jobs(run) or FULL.name in arms_in(run)):
         raise InputError(f"{run} holds no run that has drawn anything; give the folder that `hunch run` wrote.")
     file = run / "config.yaml"
     try:

@@ -62,7 +62,12 @@ def arm_folder(run: Path, arm: str) -> Path:
 
 def begun(run: Path) -> bool:
     """Return whether a folder holds a run that has drawn anything; one refused or interrupted before that has not."""
-    return (run / "config.yaml").is_file() and any(run.glob("**/checkpoints.sqlite"))
+    return (run / "config.yaml").is_file() and (any(run.glob("**/checkpoints.sqlite")) or has_jobs(run))
+
+
+def has_jobs(run: Path) -> bool:
+    """Return whether a folder holds results of jobs, as those of ``hunch run ladder``, in the place of ledgers."""
+    return any(run.glob("jobs/*.json"))
 
 
 def arms_in(run: Path) -> list[str]:

@@ -161,7 +161,8 @@ function take(newer) { // show a sheet as the server has it
   unfolded = new Set(view.draft?.unfolded ?? []);
   [past, future, active, grabbed, open, warned] = [[], [], null, null, new Set(), false];
   const missing = known.findIndex((one) => !one || (one.accepted === null && one.order.length));
-  at = id === view.id && was < view.criteria.length ? Number(was) : Math.max(0, missing);
+  at = missing < 0 ? known.length - 1 : missing;
+  if (id === view.id && was < known.length) at = Number(was);
   show(view.ranked && !view.draft ? "told" : "work");
 }
 
