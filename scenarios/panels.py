@@ -129,8 +129,16 @@ def _seat(
 
 
 def _by_lists(rankings: Rankings, generator: CausalGenerator, lines: Sequence[str], config: Config) -> Learner:
+    """Return listwise DPO on the rankings; without the known ideas beside them it unlearns what an idea is."""
     return PreferenceLearner(
-        generator, lines, earlier=partial(_earlier, rankings), learning_rate=config.lists_rate, passes=4, again=2
+        generator,
+        lines,
+        earlier=partial(_earlier, rankings),
+        beta=0.5,
+        learning_rate=config.lists_rate,
+        passes=4,
+        again=2,
+        hold=1.0,
     )
 
 
