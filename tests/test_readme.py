@@ -70,9 +70,10 @@ def test_the_blocks_of_the_readme_run_and_print_insights(
     (tmp_path / "my-model").symlink_to(model)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
     printed = capsys.readouterr().out
     assert re.search(r"\(p = 0\.\d{3}\)\n +\d+%", printed), printed
+    assert "waits for 1 to rank" in printed

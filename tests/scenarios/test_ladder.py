@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from hunch.agent.environments.ladder import LadderForm
 from hunch.memory.errors import InputError
+from hunch.memory.records import Hypothesis, Turn
 from hunch.scenarios import cli, ladder, ladder_arms, reporting
-from hunch.scenarios.ladder_arms import SIZES, Job, generator_at, lines_of, measured, reinforce, world_of
+from hunch.scenarios.ladder_arms import (
+    SIZES,
+    Job,
+    generator_at,
+    kept_of,
+    lines_of,
+    measured,
+    reinforce,
+    stage_at,
+    world_of,
+)
 from hunch.scenarios.ladder_jobs import file_of, jobs_of, result_of
 from hunch.scenarios.results import begun
 from tests.agent.conftest import byte_tokenizer, tiny_gpt2
@@ -118,10 +130,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("arm", "drawn"), [("replay-only", 0), ("cell-A1", 2)])
-def test_both_replay_and_reinforcement_take_steps_and_measuring_takes_none(
-    tmp_path: Path, arm: str, drawn: int
-) -> None:
+def test_replay_takes_steps_and_measuring_takes_none(tmp_path: Path) -> None:
     generator, world = generator_at(tmp_path, TINY, 0, 0.0, None), world_of(TINY, 0, 0.0)
 
     def weights() -> torch.Tensor:
@@ -130,9 +139,23 @@ def test_both_replay_and_reinforcement_take_steps_and_measuring_takes_none(
     before = weights()
     assert measured(generator, world, 16) == measured(generator, world, 16)  # the same seeds, the same words
     assert torch.equal(weights(), before)
-    stages = (("A1",),) if drawn else ()
-    assert len(reinforce(generator, world, TINY, Job(arm, 0, stages=stages))) == drawn
+    assert reinforce(generator, world, TINY, Job("replay-only", 0)) == []
     assert not torch.equal(weights(), before)
+
+
+def test_only_what_is_coherent_new_and_of_the_cell_that_was_asked_for_is_rewarded() -> None:
+    world = world_of(TINY, 0, 0.0)
+    rng = np.random.default_rng(0)
+    new = next(idea for idea in iter(lambda: world.drawn("A1", rng), "") if idea not in world.known_forms["A1"])
+    texts = [new, world.known["A1"][0], world.known["A2"][0], world.known["B1"][0], "nonsense"]
+    spark = world.spark("A1")
+    turn = Turn(sparks=(spark,), hypotheses=tuple(Hypothesis(spark_id=spark.id, text=text) for text in texts))
+    assert [(one.hypothesis.text, one.verdict.reward) for one in kept_of(world, turn)] == [(new, 1.0)]
+
+
+def test_climbing_takes_each_stage_for_as_long() -> None:
+    stages = (("A1",), ("A2",), ("A3",))
+    assert [stage_at(stages, update, 6) for update in range(6)] == [s for s in stages for _ in range(2)]
 
 
 def test_any_language_model_can_be_the_generator(tmp_path: Path) -> None:
