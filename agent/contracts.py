@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hunch.agent.protocols import Environment, Generator, Grounder, Judge, Learner, Sparker
+from hunch.agent.protocols import Environment, Expert, Generator, Grounder, Judge, Learner, Sparker
 from hunch.memory.errors import HunchError
+from hunch.memory.expertise import Sheet
 from hunch.memory.records import Experience, Grounding, Hypothesis, Outcome, Spark, Standing, Status, Turn, Verdict
 
 _ROUNDING = 1e-6
@@ -154,6 +155,29 @@ def check_judge(
             f"verdict {i} does not keep and rewards with {verdict.reward:g}, but only what is kept is "
             "rewarded; set it to 0.",
         )
+
+
+def check_expert(expert: Expert, sheets: Sequence[Sheet]) -> None:
+    """Check that an expert ranks what is on the sheets and nothing else, by their criteria; ranking nothing is allowed.
+
+    Args:
+        expert: the part.
+        sheets: two different ones at least.
+    """
+    _enough("sheets", len({sheet.id for sheet in sheets}))
+    known = {sheet.id: sheet for sheet in sheets}
+    for ranking in expert.rank(sheets):
+        sheet = known.get(ranking.sheet_id)
+        if sheet is None:
+            raise ContractError(
+                f"sheet_id is {ranking.sheet_id!r}, but no such sheet was asked about; rank those given."
+            )
+        _promise(
+            ranking.criterion in sheet.criteria,
+            f"criterion is {ranking.criterion!r}, but the sheet asks for {', '.join(sheet.criteria)}; rank by these.",
+        )
+        strangers = {*ranking.places, *ranking.unjudged} - set(sheet.keys)
+        _promise(not strangers, f"{sorted(strangers)} are no cards of their sheet; rank by the cards' keys.")
 
 
 def check_learner(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hunch.agent.forms import sentence_of
 from hunch.memory.errors import InputError
+from hunch.memory.expertise import Ranking, Sheet
 from hunch.memory.files import replace_file
 from hunch.memory.records import Experience, Hypothesis, Outcome, Spark, Status, Triple, Turn
 
@@ -100,6 +101,40 @@ def _outcome(status: Status) -> Outcome:
         evidence=f"{status.value} by the script",
         error="could not be run, says the script" if status is Status.ERROR else None,
     )
+
+
+class ScriptedExpert:
+    """Ranks by a score, and holds the first places to be worth keeping.
+
+    Args:
+        score: of a card's text; the highest comes first, equal ones are tied.
+        accepts: how many places are worth keeping.
+        name: the name it goes by.
+    """
+
+    def __init__(self, score: Callable[[str], float], *, accepts: int = 3, name: str = "script") -> None:
+        self._score = score
+        self._accepts = accepts
+        self._name = name
+
+    def rank(self, sheets: Sequence[Sheet]) -> list[Ranking]:
+        """Return one ranking of each sheet by each of its criteria, all alike."""
+        return [self._ranked(sheet, criterion) for sheet in sheets for criterion in sheet.criteria]
+
+    def _ranked(self, sheet: Sheet, criterion: str) -> Ranking:
+        scores = {card.key: self._score(card.text) for card in sheet.cards}
+        order = [
+            tuple(key for key, score in scores.items() if score == place)
+            for place in sorted(set(scores.values()), reverse=True)
+        ]
+        return Ranking(
+            sheet_id=sheet.id,
+            expert=self._name,
+            criterion=criterion,
+            order=tuple(order),
+            accepted=min(self._accepts, len(order)),
+            origin="simulated",
+        )
 
 
 class CountingLearner:

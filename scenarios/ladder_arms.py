@@ -233,17 +233,22 @@ def reinforce(generator: CausalGenerator, world: Ladder, plan: Plan, job: Job) -
     )
     shares = []
     for update in range(plan.updates):
-        cells = job.stages[update * len(job.stages) // plan.updates]
+        cells = stage_at(job.stages, update, plan.updates)
         turn = Turn(sparks=tuple(world.spark(cell) for cell in cells))
         said = generator.hallucinate(turn.sparks, plan.rollouts // len(cells), rng)
         turn = turn.model_copy(update={"hypotheses": tuple(said)})
-        kept = _kept(world, turn)
+        kept = kept_of(world, turn)
         learner.learn(turn, kept, (), rng)
         shares.append(len(kept) / len(said))
     return shares
 
 
-def _kept(world: Ladder, turn: Turn) -> list[Experience]:
+def stage_at(stages: Sequence[tuple[str, ...]], update: int, updates: int) -> tuple[str, ...]:
+    """Return the cells that an update reinforces; every stage has as many updates."""
+    return stages[update * len(stages) // updates]
+
+
+def kept_of(world: Ladder, turn: Turn) -> list[Experience]:
     """Return what is coherent and not known, with a reward of 1."""
     kept = []
     for slot, (spark, said, outcome) in enumerate(

@@ -12,6 +12,7 @@ import pytest
 from hunch.agent.contracts import (
     ContractError,
     check_environment,
+    check_expert,
     check_generator,
     check_grounder,
     check_judge,
@@ -24,9 +25,11 @@ from hunch.agent.grounding import StoreGrounder
 from hunch.agent.judging import keep_insights
 from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.protocols import Generator
-from hunch.agent.scripted import CountingLearner, ScriptedEnvironment, ScriptedGenerator
+from hunch.agent.scripted import CountingLearner, ScriptedEnvironment, ScriptedExpert, ScriptedGenerator
+from hunch.agent.simulated import SimulatedExpert, Workshop
 from hunch.agent.sparking import OpenQuestions
 from hunch.memory.errors import HunchError
+from hunch.memory.expertise import Card, Ranking, Sheet
 from hunch.memory.records import (
     Experience,
     Firing,
@@ -262,3 +265,39 @@ def test_too_little_to_check_with_is_refused() -> None:
 def test_a_contract_error_is_ours_and_an_assertion_and_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(ContractError("why")))
     assert isinstance(error, HunchError) and isinstance(error, AssertionError) and str(error) == "why"
+
+
+SHEETS = [
+    Sheet(field="materials", question=f"{n}?", cards=tuple(Card(key=f"{n}{i}", text="x" * i + "y") for i in range(4)))
+    for n in range(2)
+]
+
+
+def test_our_experts_keep_the_contract() -> None:
+    check_expert(ScriptedExpert(len), SHEETS)
+    check_expert(SimulatedExpert(Workshop(known=1), noise=1.0, ties=0.1), SHEETS)
+
+
+def test_a_scripted_expert_ranks_by_its_score() -> None:
+    creative, insightful = ScriptedExpert(len, accepts=1).rank(SHEETS[:1])
+    assert creative.order == (("03",), ("02",), ("01",), ("00",))
+    assert creative.kept == ("03",)
+    assert (creative.criterion, insightful.criterion) == ("creative", "insightful")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"sheet_id": "0"}, "no such sheet was asked about"),
+        ({"criterion": "funny"}, "criterion is 'funny'"),
+        ({"order": (("z",),)}, "are no cards of their sheet"),
+    ],
+)
+def test_an_expert_who_ranks_something_else_is_caught(said: dict[str, object], words: str) -> None:
+    class Stray:
+        def rank(self, sheets: Sequence[Sheet]) -> list[Ranking]:
+            one = ScriptedExpert(len).rank(sheets)[0]
+            return [Ranking.model_validate({**one.model_dump(), "accepted": 0, **said})]
+
+    with pytest.raises(ContractError, match=words):
+        check_expert(Stray(), SHEETS)
