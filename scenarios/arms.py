@@ -23,7 +23,8 @@ from hunch.views.progress import Progress
 Options = dict[str, Any]
 
 MAY_CHANGE = (
-    "run", "arms", "samples", "rounds", "seconds", "least_yield", "stop_on_collapse", "threads", "cache", "expert", "port",
+    "run", "arms", "samples", "rounds", "seconds", "least_yield", "stop_on_collapse", "threads", "cache",
+    "expert", "port",
 )  # fmt: skip
 """Options that may differ when a run goes on: they do not change what its earlier rounds mean."""
 
