@@ -145,11 +145,11 @@ def matrix(
 
 
 def verdict(estimate: Estimate | None) -> str:
-    """Return what an interval allows to say: ``flow``, ``flow a little``, ``do not``, ``are lost`` or ``undecided``."""
+    """Return what an interval allows to say: that gains flow, or are lost, or a little so, or not, or nothing yet."""
     if estimate is None:
         return "undecided"
     if estimate.high < 0:
-        return "are lost"
+        return "are lost" if estimate.low <= -LEAST else "are lost a little"
     if estimate.low > 0:
         return "flow" if estimate.high >= LEAST else "flow a little"
     return "do not" if estimate.high < LEAST else "undecided"
@@ -160,6 +160,7 @@ _SAID = {
     "flow a little": f"gains flow a little (below {LEAST:g} of direct training)",
     "do not": f"gains do not flow (any flow is below {LEAST:g} of direct training)",
     "are lost": "creativity is lost",
+    "are lost a little": f"a little creativity is lost (below {LEAST:g} of what direct training brings)",
     "undecided": "it is undecided whether gains flow",
 }
 _WHERE = {

@@ -96,7 +96,8 @@ def test_a_matrix_has_ones_on_its_diagonal() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
-    [(0.3, 0.8, "flow"), (0.01, 0.1, "flow a little"), (-0.1, 0.1, "do not"), (-0.2, -0.1, "are lost"),
+    [(0.3, 0.8, "flow"), (0.01, 0.1, "flow a little"), (-0.1, 0.1, "do not"), (-0.3, -0.1, "are lost"),
+     (-0.1, -0.01, "are lost a little"),
      (-0.1, 0.3, "undecided")],
 )  # fmt: skip
 def test_the_words_follow_from_the_interval(low: float, high: float, said: str) -> None:
