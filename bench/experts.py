@@ -60,9 +60,8 @@ def measure(seeds: int, *, runs: Path, cache: Path, data: Path | None = None) ->
         figures |= {name: median(values), f"{name}_range": [min(values), max(values)]}
     figures["tau"] = {name: _over(each, "tau", name) for name in each[0]["tau"]}
     figures["leave_one_field_out"] = {name: _over(each, "other_fields", name) for name in each[0]["other_fields"]}
-    if data is not None:
-        print("sessions: done", file=sys.stderr, flush=True)
-        figures["real_reviews"] = real_reviews(data)
+    print("sessions: done", file=sys.stderr, flush=True)
+    figures["real_reviews"] = None if data is None else real_reviews(data)
     figures["ms_per_ranking"] = ranking_step.measure()
     if ranking_page.program() is not None:
         figures["page"] = ranking_page.measure(200, 10, 0)
