@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,10 @@ def test_the_terminal_asks_and_writes(
 
 def test_links_are_printed_each_opens_the_page_and_an_interruption_ends_it(run: Path) -> None:
     words = [sys.executable, "-m", "hunch.scenarios.cli", "rank", str(run), "--expert", "Ada", "--expert", "Bo"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as server:
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job would not hear Ctrl-C
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, preexec_fn=heard
+    ) as server:
         assert server.stdout is not None
         links = dict(server.stdout.readline().split() for _ in range(2))
         assert list(links) == ["Ada", "Bo"] and "works once" in server.stdout.readline()
