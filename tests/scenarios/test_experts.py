@@ -78,6 +78,7 @@ def test_what_learns_is_another_generator_afterwards_and_what_does_not_is_not(ru
     assert versions == {"full": [1, 2], "lists": [1, 2], "untrained": [0, 0]}
 
 
+@pytest.mark.slow
 def test_more_sessions_may_be_asked_for_later(run: Path) -> None:
     words = f"run experts --run {run} --cache {run.parent / 'cache'} --arms --rounds 3"
     assert main([*words.split(), *SMALL]) == 0
