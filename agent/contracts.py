@@ -176,7 +176,7 @@ def check_expert(expert: Expert, sheets: Sequence[Sheet]) -> None:
             ranking.criterion in sheet.criteria,
             f"criterion is {ranking.criterion!r}, but the sheet asks for {', '.join(sheet.criteria)}; rank by these.",
         )
-        strangers = {*ranking.places, *ranking.unjudged} - set(sheet.keys)
+        strangers = sheet.strangers(ranking)
         _promise(not strangers, f"{sorted(strangers)} are no cards of their sheet; rank by the cards' keys.")
 
 

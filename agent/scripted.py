@@ -16,7 +16,7 @@ import numpy as np
 
 from hunch.agent.forms import sentence_of
 from hunch.memory.errors import InputError
-from hunch.memory.expertise import Ranking, Sheet
+from hunch.memory.expertise import Ranking, Sheet, order_by
 from hunch.memory.files import replace_file
 from hunch.memory.records import Experience, Hypothesis, Outcome, Spark, Status, Triple, Turn
 
@@ -122,16 +122,12 @@ class ScriptedExpert:
         return [self._ranked(sheet, criterion) for sheet in sheets for criterion in sheet.criteria]
 
     def _ranked(self, sheet: Sheet, criterion: str) -> Ranking:
-        scores = {card.key: self._score(card.text) for card in sheet.cards}
-        order = [
-            tuple(key for key, score in scores.items() if score == place)
-            for place in sorted(set(scores.values()), reverse=True)
-        ]
+        order = order_by({card.key: self._score(card.text) for card in sheet.cards})
         return Ranking(
             sheet_id=sheet.id,
             expert=self._name,
             criterion=criterion,
-            order=tuple(order),
+            order=order,
             accepted=min(self._accepts, len(order)),
             origin="simulated",
         )

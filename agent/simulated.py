@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import norm
 
 from hunch.memory.errors import InputError
-from hunch.memory.expertise import Ranking, Sheet
+from hunch.memory.expertise import Ranking, Sheet, order_by
 from hunch.memory.links import Floats
 from hunch.memory.records import Hypothesis, Outcome, Spark, Status, Triple
 from hunch.memory.values import digest
@@ -104,8 +104,7 @@ class Workshop:
 
     def utility(self, texts: Sequence[str]) -> Floats:
         """Return the hidden utility, (N,), in standard deviations of all ideas; ``WORST`` for what is none."""
-        where = [self._place(text) for text in texts]
-        return np.array([WORST if at is None else self._utility[at] for at in where])
+        return self.impressions(texts, self._utility, otherwise=WORST)
 
     def coherent(self, text: str) -> bool:
         """Return whether a text is an idea of one of the fields."""
@@ -133,10 +132,10 @@ class Workshop:
         """Return a taste of one's own, (fields, 24, 24, 24): like F, and with nothing in common with it."""
         return np.stack([_standard(self._drawn(rng, (0, 1, 2))) for _ in self.fields])
 
-    def impressions(self, texts: Sequence[str], taste: Floats) -> Floats:
-        """Return what ideas are worth by a taste, (N,); 0 for what is none."""
+    def impressions(self, texts: Sequence[str], taste: Floats, *, otherwise: float = 0.0) -> Floats:
+        """Return what ideas are worth by a taste, (N,); ``otherwise`` for what is none."""
         where = [self._place(text) for text in texts]
-        return np.array([0.0 if at is None else taste[at] for at in where])
+        return np.array([otherwise if at is None else taste[at] for at in where])
 
     def _drawn(self, rng: np.random.Generator, axes: Sequence[int]) -> Floats:
         """Return a random utility over (approach, problem, twist) that only these axes matter to."""
@@ -201,6 +200,7 @@ class SimulatedExpert:
         seed: int = 0,
     ) -> None:
         self._at_once = at_once
+        self._tastes: dict[str, Floats] = {}
         self._world = world
         self._noise = noise
         self._own = own
@@ -223,26 +223,26 @@ class SimulatedExpert:
     def _ranked(self, sheet: Sheet, criterion: str, expert: str) -> Ranking:
         fresh = np.random.default_rng([self._seed, int(digest(expert, sheet.id, criterion), 16)])
         texts = [card.text for card in sheet.cards]
-        taste = self._world.taste(np.random.default_rng([self._seed, int(digest(expert), 16)]))
-        error = np.sqrt(self._own) * self._world.impressions(texts, taste)
+        error = np.sqrt(self._own) * self._world.impressions(texts, self._taste_of(expert))
         error = error + np.sqrt(1 - self._own) * fresh.normal(size=len(texts))
         seen = self._world.utility(texts) + self._noise * error
         steps = np.floor(seen / self._step) if self._step else seen
-        places = sorted(set(steps.tolist()), reverse=True)
-        order = [
-            tuple(card.key for card, at in zip(sheet.cards, steps, strict=True) if at == place) for place in places
-        ]
+        line = np.floor(self._line / self._step) if self._step else self._line
         return Ranking(
             sheet_id=sheet.id,
             expert=expert,
             criterion=criterion,
-            order=tuple(order),
-            accepted=sum(
-                place >= np.floor(self._line / self._step) if self._step else place >= self._line for place in places
-            ),
+            order=order_by(dict(zip(sheet.keys, steps.tolist(), strict=True))),
+            accepted=sum(place >= line for place in set(steps.tolist())),
             shown=tuple(sheet.keys[i] for i in fresh.permutation(len(texts))),
             origin="simulated",
         )
+
+    def _taste_of(self, expert: str) -> Floats:
+        if expert not in self._tastes:
+            rng = np.random.default_rng([self._seed, int(digest(expert), 16)])
+            self._tastes[expert] = self._world.taste(rng)
+        return self._tastes[expert]
 
 
 def _standard(values: Floats) -> Floats:

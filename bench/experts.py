@@ -38,7 +38,7 @@ from hunch.memory.ranked_files import table_rows
 from hunch.memory.ranked_import import read_rankings
 from hunch.memory.ranked_tables import reviews, scores_by_field
 from hunch.memory.reading import BadLine
-from hunch.memory.reliability import Estimate, ceiling
+from hunch.memory.reliability import Estimate, RaterModel
 from hunch.scenarios.experts import ARMS, Config
 from hunch.scenarios.panels import simulated_mind
 from hunch.scenarios.parts import settle
@@ -95,7 +95,7 @@ def _sessions(seed: int, *, runs: Path, cache: Path) -> Figures:
         shutil.rmtree(folder)
     insights = _insights(world, told["full"][0])
     make = partial(Taste, LexicalEncoder.fitted(world.known, 256), width=config.width_of_taste)
-    rng = np.random.default_rng(0)
+    ceiling = RaterModel(noise_sd=config.noise, ties=config.ties).ceiling
     sheets, rankings = told["untrained"]
     carried = of_other_fields(make, sheets, rankings)
     return {
@@ -105,14 +105,14 @@ def _sessions(seed: int, *, runs: Path, cache: Path) -> Figures:
         "first_session_insights": insights[0],
         "last_session_insights": insights[-1],
         "tau": {
-            "listwise": _mean(of_other_sheets(make, sheets, rankings), rng),
-            "pairwise": _mean(of_other_sheets(partial(make, pairwise=True), sheets, rankings), rng),
-            "ceiling": ceiling(2 / np.pi * np.arcsin(1 / (1 + config.noise**2))),
+            "listwise": _mean(of_other_sheets(make, sheets, rankings)),
+            "pairwise": _mean(of_other_sheets(partial(make, pairwise=True), sheets, rankings)),
+            "ceiling": ceiling,
         },
         "other_fields": {
-            **{field: _mean(taus, rng) for field, taus in carried.items()},
-            "mean": _mean([tau for taus in carried.values() for tau in taus], rng),
-            "ceiling": ceiling(2 / np.pi * np.arcsin(1 / (1 + config.noise**2))),
+            **{field: _mean(taus) for field, taus in carried.items()},
+            "mean": _mean([tau for taus in carried.values() for tau in taus]),
+            "ceiling": ceiling,
         },
     }
 
@@ -128,9 +128,8 @@ def _insights(world: Workshop, sheets: Sequence[Sheet]) -> list[float]:
     return [float(np.mean(counts)) for _, counts in sorted(found.items())]
 
 
-def _mean(taus: Sequence[float], rng: np.random.Generator) -> float:
-    estimate = mean_of(taus, rng)
-    return float("nan") if estimate is None else estimate.value
+def _mean(taus: Sequence[float]) -> float:
+    return float(np.mean(taus)) if len(taus) else float("nan")
 
 
 def real_reviews(data: Path) -> Figures:
@@ -154,7 +153,7 @@ def real_reviews(data: Path) -> Figures:
             "pairwise": _all(pairwise, rng),
             "ceiling": None if agreement.ceiling is None else agreement.ceiling.model_dump(),
         },
-        "leave_one_field_out": {field: _mean(taus, rng) for field, taus in fields.items()},
+        "leave_one_field_out": {field: _mean(taus) for field, taus in fields.items()},
     }
 
 

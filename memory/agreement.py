@@ -25,7 +25,16 @@ import numpy as np
 from pydantic import FiniteFloat
 
 from hunch.memory.expertise import Ranking
-from hunch.memory.reliability import Estimate, Matrix, RaterModel, ceiling, correlation, one_way_icc, rater_noise
+from hunch.memory.reliability import (
+    Estimate,
+    Matrix,
+    RaterModel,
+    ceiling,
+    correlation,
+    interval,
+    one_way_icc,
+    rater_noise,
+)
 from hunch.memory.values import Count, Record, Unit
 
 RESAMPLES = 1000
@@ -238,10 +247,10 @@ def score_agreement(
         experts=max((len(values) for items in fields.values() for values in items.values()), default=0),
         sheets=len(tables),
         pairs=int(pairs),
-        alike=_estimate(0.5 + cross / (2 * pairs), 0.5 + some[:, 1] / (2 * some[:, 0])) if pairs else None,
+        alike=interval(0.5 + cross / (2 * pairs), 0.5 + some[:, 1] / (2 * some[:, 0])) if pairs else None,
         alike_untied=0.5 + cross / (2 * both) if both else None,
         ties=1 - ordered / pairs if pairs else 0.0,
-        tau=_estimate(cross / ordered, some[:, 1] / some[:, 2]) if ordered else None,
+        tau=interval(cross / ordered, some[:, 1] / some[:, 2]) if ordered else None,
         within=None,
         within_pairs=0,
         icc=one_way_icc([list(items.values()) for items in fields.values()]),
@@ -296,9 +305,4 @@ def _ratio(units: Sequence[tuple[float, float]], rng: np.random.Generator) -> Es
     table_UN = np.array(units)
     drawn = table_UN[rng.integers(len(units), size=(RESAMPLES, len(units)))].sum(axis=1)
     above, below = table_UN.sum(axis=0)
-    return _estimate(above / below, drawn[:, 0] / drawn[:, 1])
-
-
-def _estimate(value: float, drawn: Matrix) -> Estimate:
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return Estimate(value=value, low=float(low), high=float(high))
+    return interval(above / below, drawn[:, 0] / drawn[:, 1])

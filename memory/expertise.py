@@ -5,6 +5,7 @@ This file never moves either: checkpoints name it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -58,6 +59,11 @@ class Sheet(Record):
     def keys(self) -> tuple[str, ...]:
         """The content ids of the cards."""
         return tuple(card.key for card in self.cards)
+
+    def strangers(self, ranking: Ranking) -> set[str]:
+        """Return the content ids that a ranking names, in whatever way, and that are on no card of this sheet."""
+        named = {*ranking.places, *ranking.unjudged, *ranking.shown, *ranking.unfolded}
+        return named - set(self.keys)
 
     @property
     def id(self) -> str:
@@ -114,3 +120,11 @@ class Ranking(Record):
     def kept(self) -> tuple[str, ...]:
         """The content ids of what they hold to be worth keeping, best first."""
         return tuple(key for place in self.order[: self.accepted or 0] for key in place)
+
+
+def order_by(scores: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:
+    """Return content ids by falling score, as a ranking has them: those of one score are tied, in the order given."""
+    places: dict[float, list[str]] = {}
+    for key, score in scores.items():
+        places.setdefault(score, []).append(key)
+    return tuple(tuple(places[score]) for score in sorted(places, reverse=True))

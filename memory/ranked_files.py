@@ -24,7 +24,6 @@ from hunch.memory.values import Record
 
 MOST_BYTES = 512 * 2**20
 """A file is read at once; a greater one is refused."""
-_SHOWN = 5
 Read = TypeVar("Read")
 
 
@@ -132,31 +131,13 @@ def wrong(entry: Entry, error: Exception) -> BadLine:
     return BadLine(number=entry.number, reason=_reason(error), line_start=entry.start[:LINE_START])
 
 
-def judge(path: Path, bad: list[BadLine], skip_bad: bool, noun: str = "line") -> None:
-    """Refuse the file for its bad entries, unless they are to be skipped.
-
-    Raises:
-        InputError: with the count and the first few.
-    """
-    bad.sort(key=lambda line: line.number)
-    if bad and not skip_bad:
-        shown = "\n".join(f"  {noun} {line.number}: {line.reason}: {line.line_start!r}" for line in bad[:_SHOWN])
-        more = f"\n  and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        count = f"1 {noun}" if len(bad) == 1 else f"{len(bad)} {noun}s"
-        raise InputError(
-            f"{path} has {count} that cannot be read, so nothing was taken:\n{shown}{more}\n"
-            "mend them or pass --skip-bad."
-        )
-
-
 def fitting(sheet: Sheet, ranking: Ranking) -> tuple[Sheet, Ranking]:
     """Return both if the one is of the other.
 
     Raises:
         ValueError: if the ranking orders what is not on the sheet, or by what it does not ask for.
     """
-    strangers = {*ranking.places, *ranking.unjudged, *ranking.shown, *ranking.unfolded} - set(sheet.keys)
-    if strangers:
+    if strangers := sheet.strangers(ranking):
         raise ValueError(f"{reprlib.repr(min(strangers))} is ranked, but not among the items")
     if ranking.criterion not in sheet.criteria:
         raise ValueError(f"criterion {reprlib.repr(ranking.criterion)} is not among the criteria")

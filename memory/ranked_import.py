@@ -18,10 +18,10 @@ from typing import Any, Literal, get_args
 from hunch.memory.errors import InputError
 from hunch.memory.expertise import Ranking, Sheet
 from hunch.memory.ranked_export import SCHEMA
-from hunch.memory.ranked_files import Imported, each, fitting, gathered, json_elements, json_lines, judge, table_rows
+from hunch.memory.ranked_files import Imported, each, fitting, gathered, json_elements, json_lines, table_rows
 from hunch.memory.ranked_platforms import of_argilla, of_label_studio
 from hunch.memory.ranked_tables import read_table, reviewed, reviews
-from hunch.memory.reading import BadLine
+from hunch.memory.reading import BadLine, judge
 
 Format = Literal["lists", "table", "scores", "argilla", "label-studio"]
 UNNAMED = "imported"

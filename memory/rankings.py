@@ -77,6 +77,11 @@ class Rankings:
         )
         return [Ranking.model_validate_json(body) for (body,) in rows]
 
+    @property
+    def last(self) -> int:
+        """The number of the last ranking that came; 0 before any."""
+        return int(self._ledger.rows("SELECT ifnull(max(number), 0) FROM rankings")[0][0])
+
     def of(self, sheet: Sheet) -> list[Ranking]:
         """Return the rankings of a sheet that count, in the order in which they came."""
         rows = self._ledger.rows(
@@ -115,6 +120,5 @@ def _check(ranking: Ranking, sheet: Sheet | None) -> None:
             f"criterion is {ranking.criterion!r}, but sheet {sheet.id} asks for {', '.join(sheet.criteria)}; "
             "rank by one of these."
         )
-    strangers = ({*ranking.places, *ranking.unjudged, *ranking.shown, *ranking.unfolded}) - set(sheet.keys)
-    if strangers:
+    if strangers := sheet.strangers(ranking):
         raise InputError(f"{min(strangers)!r} is no card of sheet {sheet.id}; rank only what is on it.")

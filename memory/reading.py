@@ -33,6 +33,8 @@ MOST_BYTES = 4 * LONGEST_LINE + 5
 that is one endless line costs no memory."""
 LINE_START = 60
 """Characters of a bad line that are told."""
+SHOWN = 5
+"""Bad lines that a refusal shows."""
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".md", ".markdown", ".txt")
 """What can be read."""
 _HEADERS = (("subject", "relation", "object"), ("subject", "predicate", "object"), ("head", "relation", "tail"))
@@ -223,17 +225,26 @@ def _each(lines: Iterable[Line], read: Callable[[str], Read], bad: list[BadLine]
     return found
 
 
-def _judge(path: Path, here: list[BadLine], skip_bad: bool, bad: list[BadLine]) -> None:
-    """Raise for the bad lines of a file, or add them to ``bad``."""
-    here.sort(key=lambda line: line.number)
-    if here and not skip_bad:
-        shown = "\n".join(f"  line {line.number}: {line.reason}: {line.line_start!r}" for line in here[:5])
-        more = f"\n  and {len(here) - 5} more" if len(here) > 5 else ""
-        count = "1 line" if len(here) == 1 else f"{len(here)} lines"
+def judge(path: Path, bad: list[BadLine], skip_bad: bool, noun: str = "line") -> None:
+    """Refuse a file for what cannot be read of it, unless that is to be skipped; order it by number.
+
+    Raises:
+        InputError: with the count and the first few.
+    """
+    bad.sort(key=lambda line: line.number)
+    if bad and not skip_bad:
+        shown = "\n".join(f"  {noun} {line.number}: {line.reason}: {line.line_start!r}" for line in bad[:SHOWN])
+        more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        count = f"1 {noun}" if len(bad) == 1 else f"{len(bad)} {noun}s"
         raise InputError(
             f"{path} has {count} that cannot be read, so nothing was taken:\n{shown}{more}\n"
             "mend them or pass --skip-bad."
         )
+
+
+def _judge(path: Path, here: list[BadLine], skip_bad: bool, bad: list[BadLine]) -> None:
+    """Refuse a file for its bad lines, or add them to ``bad``."""
+    judge(path, here, skip_bad)
     bad += here
 
 

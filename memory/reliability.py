@@ -63,6 +63,17 @@ class RaterModel(Record):
     ties: Unit
     """The share of pairs that they hold to be equal."""
 
+    @property
+    def ceiling(self) -> float:
+        """The greatest tau that a perfect model can expect against one of them."""
+        return ceiling(2 / math.pi * math.asin(1 / (1 + self.noise_sd**2)))
+
+
+def interval(value: float, drawn: Matrix) -> Estimate:
+    """Return a value with its 95 % interval over what redraws gave it (percentile bootstrap); none of none."""
+    low, high = np.quantile(drawn, (0.025, 0.975)).tolist() if len(drawn) else (value, value)
+    return Estimate(value=value, low=low, high=high)
+
 
 def icc(scores_NK: Matrix) -> Icc:  # items x raters
     """Return the intraclass correlations of a full table.

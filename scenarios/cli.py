@@ -24,6 +24,8 @@ NOT_WELL = 1
 """The exit code when the machine, not what was asked for, is at fault."""
 INTERRUPTED = 130
 """The exit code that shells expect after Ctrl-C."""
+MODULES = ("fire", "direction", "facts", "experience", "rank", "rankings", "audit")
+"""The commands that are a module of this package, with ``main(words)``."""
 
 USAGE = """\
 hunch: wild hypotheses from a language model, grounded in what is known, kept, and learned from
@@ -93,21 +95,17 @@ def _command(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"hunch {_version()}")
         return 0
+    if words[0] in MODULES:
+        return int(importlib.import_module(f"hunch.scenarios.{words[0]}").main(words[1:]))
     commands: dict[str, Callable[[list[str]], int]] = {
         "run": _run,
-        "fire": _fire,
-        "direction": _direction,
         "scenarios": _scenarios,
-        "facts": _facts,
-        "experience": _experience,
-        "rank": _rank,
-        "rankings": _rankings,
         "report": _report,
-        "audit": _audit,
         "doctor": _doctor,
     }
     if words[0] not in commands:
-        raise _wrong(f"{words[0]!r} is not a command{_meant(words[0], commands)} `hunch --help` lists them.")
+        meant = _meant(words[0], [*commands, *MODULES])
+        raise _wrong(f"{words[0]!r} is not a command{meant} `hunch --help` lists them.")
     return commands[words[0]](words[1:])
 
 
@@ -128,18 +126,6 @@ def _run(words: list[str]) -> int:
     return int(module.main(config) or 0)
 
 
-def _fire(words: list[str]) -> int:
-    from hunch.scenarios import fire
-
-    return fire.main(words)
-
-
-def _direction(words: list[str]) -> int:
-    from hunch.scenarios import direction
-
-    return direction.main(words)
-
-
 def _scenarios(words: list[str]) -> int:
     _nothing_more(words, "hunch scenarios")
     width = max(map(len, SCENARIOS))
@@ -147,36 +133,6 @@ def _scenarios(words: list[str]) -> int:
         print(f"  {name:<{width}}  {_first_line(name)}")
     print("\n`hunch run SCENARIO --help` explains one.")
     return 0
-
-
-def _facts(words: list[str]) -> int:
-    from hunch.scenarios import facts
-
-    return facts.main(words)
-
-
-def _experience(words: list[str]) -> int:
-    from hunch.scenarios import experience
-
-    return experience.main(words)
-
-
-def _rank(words: list[str]) -> int:
-    from hunch.scenarios import rank
-
-    return rank.main(words)
-
-
-def _rankings(words: list[str]) -> int:
-    from hunch.scenarios import rankings
-
-    return rankings.main(words)
-
-
-def _audit(words: list[str]) -> int:
-    from hunch.scenarios import audit
-
-    return audit.main(words)
 
 
 def _report(words: list[str]) -> int:

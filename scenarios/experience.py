@@ -15,7 +15,7 @@ from hunch.memory.exporting import export
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Experience
-from hunch.scenarios.options import Parser, check_writable, count
+from hunch.scenarios.options import Parser, check_writable, count, ledger_file
 from hunch.views.progress import plain
 
 ABOUT = """\
@@ -44,15 +44,13 @@ def main(words: Sequence[str]) -> int:
         InputError: for a folder without a ledger, an unknown or ambiguous id, an unknown option.
     """
     given = _parser().parse_args(list(words))
-    ledger_file = given.run if given.run.suffix == ".sqlite" else given.run / "memory.sqlite"
-    if not ledger_file.is_file():
-        raise InputError(f"RUN is {given.run}, but it holds no memory.sqlite; give a folder that `hunch run` wrote.")
+    file = ledger_file(given.run)
     if given.task == "export":
         check_writable("FILE", given.file)
-    with Ledger(ledger_file, read_only=given.task not in ("retract", "undo")) as ledger:
+    with Ledger(file, read_only=given.task not in ("retract", "undo")) as ledger:
         archive = Archive(ledger)
         if given.task == "check":
-            return _check(Knowledge(ledger), ledger_file.parent)
+            return _check(Knowledge(ledger), file.parent)
         if given.task in ("list", "as-of"):
             _list(archive.as_of(given.round) if given.task == "as-of" else archive.ranked(), given.limit)
         elif given.task == "export":

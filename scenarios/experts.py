@@ -106,13 +106,13 @@ def _simulate(config: Config) -> None:
 
 
 def _live(config: Config) -> None:
-    asked = len(questions_of(config))  # a mistake in them is told before anything is made
-    config = config.model_copy(update={"sparks": min(config.sparks, asked)})
+    questions = questions_of(config)  # a mistake in them is told before anything is made
+    config = config.model_copy(update={"sparks": min(config.sparks, len(questions))})
     kit = Kit(_reading(config), config, literature.questions if config.facts is None else OpenQuestions)
     seated: list[People] = []
 
     def make(folder: Path, notice: Callable[[str], None]) -> Mind:
-        mind = live_mind(config, kit, FULL, folder, notice)
+        mind = live_mind(config, kit, questions, FULL, folder, notice)
         assert mind.panel is not None
         run_id = str(mind.knowledge.ledger.identity)
         people = People(mind.rankings, run_id, config.expert, port=config.port, done=mind.panel.done, say=notice)

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from hunch.agent.environments.ladder import PATTERNS, Ladder, LadderForm
+from hunch.agent.diversity import creativity_in_parts
+from hunch.agent.environments.ladder import PATTERNS, Ladder, LadderForm, cells
 from hunch.agent.forms import encoded_lines
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning import shaping
@@ -119,7 +120,7 @@ def world_of(plan: Plan, seed: int, shared: float) -> Ladder:
 
 def cells_of(plan: Plan) -> tuple[str, ...]:
     """Return the names of a plan's cells, field by field."""
-    return tuple(f"{chr(65 + f)}{level}" for f in range(plan.fields) for level in range(1, plan.levels + 1))
+    return cells(plan.fields, plan.levels)
 
 
 def lines_of(world: Ladder, form: LadderForm) -> list[str]:
@@ -165,7 +166,7 @@ def _pretrained(plan: Plan, world: Ladder, form: LadderForm, seed: int, model: P
 def measured(
     generator: CausalGenerator, world: Ladder, n: int, grid: Sequence[Recipe] = GRID, seed: int = 9
 ) -> dict[str, list[dict[str, float]]]:
-    """Return for each cell, at each setting of the grid, the shares of creative, coherent, memorised, distinct."""
+    """Return for each cell, at each setting of the grid, creativity and its parts (``agent.diversity``)."""
     found: dict[str, list[dict[str, float]]] = {cell: [] for cell in world.cells}
     for recipe in grid:
         for level in range(1, world.levels + 1):
@@ -176,15 +177,13 @@ def measured(
 
 
 def _parts(world: Ladder, cell: str, texts: Sequence[str]) -> dict[str, float]:
-    forms = [world.canonical(text, cell) for text in texts if world.coherent(text, cell)]
-    new = [form for form in forms if form not in world.known_forms[cell]]
-    count = len(texts)
-    return {
-        "creativity": len(set(new)) / count,
-        "coherent": len(forms) / count,
-        "memorised": (len(forms) - len(new)) / count,
-        "unique": len(set(forms)) / max(len(forms), 1),
-    }
+    parts = creativity_in_parts(
+        texts,
+        lambda text: world.coherent(text, cell),
+        world.known_forms[cell],
+        lambda text: world.canonical(text, cell),
+    )
+    return asdict(parts)
 
 
 def _longest(generator: CausalGenerator, level: int) -> int:

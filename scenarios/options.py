@@ -69,6 +69,22 @@ def check_writable(option: str, path: Path | None) -> None:
         raise InputError(f"{option} is {path}, but {rule}; name a file in a folder that is there.")
 
 
+def ledger_file(run: Path, *, make: bool = False) -> Path:
+    """Return the ledger that RUN names: itself, or that in its folder.
+
+    Args:
+        run: a run's folder, or a ledger (.sqlite).
+        make: a ledger that is not there yet may be named; it will be made.
+
+    Raises:
+        InputError: if there is none.
+    """
+    file = run if run.suffix == ".sqlite" else run / "memory.sqlite"
+    if not file.is_file() and not (make and run.suffix == ".sqlite"):
+        raise InputError(f"RUN is {run}, but it holds no memory.sqlite; give a folder that `hunch run` wrote.")
+    return file
+
+
 def write(option: str, path: Path, text: str) -> None:
     """Write what an option asked for, whole or not at all.
 

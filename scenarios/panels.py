@@ -95,11 +95,11 @@ def workshop_generator(config: Config, world: Workshop, notice: Notice) -> Causa
     return generator
 
 
-def live_mind(config: Config, kit: Kit, arm: Arm, folder: Path, notice: Notice) -> Mind:
+def live_mind(config: Config, kit: Kit, questions: Sequence[Spark], arm: Arm, folder: Path, notice: Notice) -> Mind:
     """Choose the parts of a mind over a store of facts, whose insights people rank."""
     mind = assemble(kit, Arm(arm.name, arm.description, learns=False), folder, notice)
     assert isinstance(mind.generator, CausalGenerator)
-    mind.sparker = EachQuestion(questions_of(config))
+    mind.sparker = EachQuestion(questions)
     form = mind.generator.form
     lines = [line for fact in mind.knowledge.observed() for line in form.lines(fact.text, fact.triple)]
     _seat(mind, config, arm, None, lines, mind.knowledge.encoder, config.criteria)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hunch.memory.errors import InputError
 from hunch.memory.ledger import Ledger
 from hunch.memory.rankings import Rankings
-from hunch.scenarios.options import Parser
+from hunch.scenarios.options import Parser, ledger_file
 from hunch.views.progress import plain
 
 if TYPE_CHECKING:  # loading the page needs the extra `web`, ranking in the terminal does not
@@ -53,10 +53,8 @@ def main(words: Sequence[str]) -> int:
         raise InputError(f"--expert is {long[0]!r}, but a name has 1 to {LONGEST_NAME} letters; give another.")
     if given.terminal and len(experts) > 1:
         raise InputError(f"--expert is given {len(experts)} times, but one person sits at a terminal; give one.")
-    ledger_file = given.run if given.run.suffix == ".sqlite" else given.run / "memory.sqlite"
-    if not ledger_file.is_file():
-        raise InputError(f"RUN is {given.run}, but it holds no memory.sqlite; give a folder that `hunch run` wrote.")
-    with Ledger(ledger_file) as ledger:
+    file = ledger_file(given.run)
+    with Ledger(file) as ledger:
         rankings = Rankings(ledger)
         if not rankings.sheets():
             raise InputError(

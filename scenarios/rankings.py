@@ -16,13 +16,13 @@ from hunch.memory.errors import InputError
 from hunch.memory.expertise import Ranking, Sheet
 from hunch.memory.ledger import Ledger
 from hunch.memory.ranked_export import Layout, Pairing, export, export_folder
-from hunch.memory.ranked_files import judge, table_rows
+from hunch.memory.ranked_files import table_rows
 from hunch.memory.ranked_import import UNNAMED, Format, format_of, read_rankings
 from hunch.memory.ranked_tables import reviews, scores_by_field
 from hunch.memory.rankings import Rankings
-from hunch.memory.reading import BadLine
+from hunch.memory.reading import BadLine, judge
 from hunch.memory.richness import Classes, MiningCurve, mining_curve, sessions
-from hunch.scenarios.options import Parser, check_writable, count, share
+from hunch.scenarios.options import Parser, check_writable, count, ledger_file, share
 from hunch.views.progress import plain
 
 ABOUT = """\
@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> int:
         return _import(given)
     if given.task == "agreement" and given.run.is_file() and given.run.suffix != ".sqlite":
         return _tell(_of_file(given))
-    file = _ledger_file(given.run)
+    file = ledger_file(given.run)
     with Ledger(file, read_only=True) as ledger:
         rankings = Rankings(ledger)
         if given.task == "list":
@@ -130,15 +130,8 @@ def _columns(text: str) -> dict[str, str]:
     return {ours: theirs for ours, _, theirs in pairs}
 
 
-def _ledger_file(run: Path, *, make: bool = False) -> Path:
-    file = run if run.suffix == ".sqlite" else run / "memory.sqlite"
-    if not file.is_file() and not (make and run.suffix == ".sqlite"):
-        raise InputError(f"RUN is {run}, but it holds no memory.sqlite; give a folder that `hunch run` wrote.")
-    return file
-
-
 def _import(given: argparse.Namespace) -> int:
-    file = _ledger_file(given.run, make=True)
+    file = ledger_file(given.run, make=True)
     check_writable("--run", file)
     read = read_rankings(
         given.file,

@@ -19,7 +19,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.ledger import Ledger
 from hunch.memory.rankings import Rankings
 from hunch.memory.records import Draw
-from hunch.memory.reliability import Estimate, ceiling
+from hunch.memory.reliability import Estimate, RaterModel
 from hunch.memory.richness import mining_curve, sessions
 from hunch.scenarios import reporting
 from hunch.scenarios.parts import Arm
@@ -141,7 +141,7 @@ def _carried(config: Config, sheets: Sequence[Sheet], rankings: Sequence[Ranking
         rows.append((f"{field}, from the other fields alone", _shown(mean_of(taus, rng))))
     lead = "Kendall's tau between the reward model and rankings that it has not seen, with a 95 % interval."
     if not config.live and config.noise:
-        top = ceiling(2 / np.pi * np.arcsin(1 / (1 + config.noise**2)))
+        top = RaterModel(noise_sd=config.noise, ties=config.ties).ceiling
         lead += f" A model that knew the hidden utility would reach {top:.2f} against one of these simulated experts."
     return Section(title="Does taste carry over?", lead=lead, columns=("held out", "tau"), rows=tuple(rows))
 

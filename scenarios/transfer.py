@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hunch.memory.reliability import Estimate
+from hunch.memory.reliability import Estimate, interval
 
 Floats = NDArray[np.float64]
 Route = tuple[int, int]
@@ -76,7 +76,7 @@ def mean_of(values: Floats, rng: np.random.Generator) -> Estimate:
     table = values.reshape(len(values), -1)
     seeds, others = _drawn(table.shape, rng)
     means = table[seeds[:, :, None], others[:, None, :]].mean(axis=(1, 2))
-    return _estimate(float(table.mean()), means)
+    return interval(float(table.mean()), means)
 
 
 def tau(
@@ -91,7 +91,7 @@ def tau(
         return None, np.empty(0)
     drawn = tops / np.where(bottoms > 0, bottoms, np.nan)
     drawn = drawn[np.isfinite(drawn)]
-    return _estimate(float(above.mean() / below.mean()), drawn), drawn
+    return interval(float(above.mean() / below.mean()), drawn), drawn
 
 
 def taus(
@@ -119,7 +119,7 @@ def tau_difference(
     (one, drawn), (other, redrawn) = found
     if one is None or other is None or len(drawn) != len(redrawn):
         return None
-    return _estimate(one.value - other.value, drawn - redrawn)
+    return interval(one.value - other.value, drawn - redrawn)
 
 
 def by_seed(gains_SIJ: Floats, reinforced: Sequence[str], measured: Sequence[str]) -> dict[str, list[float | None]]:
@@ -213,8 +213,3 @@ def _drawn(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[NDArray[np
     """Return which seeds, and which of what comes second, each redraw takes."""
     first, second = shape
     return rng.integers(first, size=(RESAMPLES, first)), rng.integers(second, size=(RESAMPLES, second))
-
-
-def _estimate(value: float, drawn: Floats) -> Estimate:
-    low, high = np.quantile(drawn, (0.025, 0.975)).tolist() if len(drawn) else (value, value)
-    return Estimate(value=value, low=low, high=high)

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hunch.agent.environments.siblings import expected_distinct
 from hunch.memory.errors import InputError
 from hunch.memory.records import Hypothesis, Outcome, Spark, Status
 
@@ -122,4 +123,4 @@ class Constructions:
         """
         new = 1.0 - len(self.known_forms) / self.forms
         kinds = self.ideas if raw else self.forms
-        return new * -math.expm1(n * math.log1p(-1.0 / kinds)) * kinds / n
+        return new * expected_distinct(kinds, n) / n

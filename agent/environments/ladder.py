@@ -21,12 +21,12 @@ What is known of a cell is drawn evenly; creativity counts what is coherent, not
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from hunch.agent.environments.siblings import expected_distinct
 from hunch.memory.errors import InputError
 from hunch.memory.records import Hypothesis, Outcome, Spark, Status, Triple
 
@@ -35,6 +35,11 @@ LEVELS = ("sibling", "composition", "construction", "changed rule")
 PATTERNS = ("bca", "bcabca", "bcbcbc", "bcaa")
 """The kind of each word."""
 _CELL = re.compile(r"([A-Z])([1-4])")
+
+
+def cells(fields: int, levels: int) -> tuple[str, ...]:
+    """Return the names of cells, field by field."""
+    return tuple(f"{chr(65 + f)}{level}" for f in range(fields) for level in range(1, levels + 1))
 
 
 class Ladder:
@@ -84,7 +89,7 @@ class Ladder:
             for some in self._families
         ]
         self._named = {word: (word[0], int(word[1:]) // (1 if word[0] == "a" else children)) for word in self._words()}
-        self.cells = tuple(f"{chr(65 + f)}{level}" for f in range(fields) for level in range(1, levels + 1))
+        self.cells = cells(fields, levels)
         """Their names, field by field."""
         self.known = {cell: self._drawn(cell, seen, rng) for cell in self.cells}
         """The ideas that are seen of each cell, in random order."""
@@ -109,7 +114,7 @@ class Ladder:
     def oracle(self, cell: str, n: int = 1024) -> float:
         """Return the creativity that ``n`` even draws over all ideas of a cell are expected to have; exact."""
         forms = self.forms(cell)
-        return (forms - len(self.known_forms[cell])) * -math.expm1(n * math.log1p(-1.0 / forms)) / n
+        return (1 - len(self.known_forms[cell]) / forms) * expected_distinct(forms, n) / n
 
     def drawn(self, cell: str, rng: np.random.Generator) -> str:
         """Return an idea of a cell, each as likely as any other."""

@@ -10,6 +10,7 @@ The paper's size is 5 parents, 500 and 500 children, 50,000 seen of 1,250,000; t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -19,6 +20,11 @@ from hunch.memory.records import Hypothesis, Outcome, Spark, Status, Triple
 
 _IDEA = re.compile(r"b(0|[1-9][0-9]{0,8}) c(0|[1-9][0-9]{0,8}) a(0|[1-9][0-9]{0,8})")
 """Digits are bounded: what is said is untrusted, and of thousands of them ``int`` makes an error."""
+
+
+def expected_distinct(kinds: int, draws: int) -> float:
+    """Return how many of ``kinds`` things are expected to be met in ``draws`` even draws: K (1 - (1 - 1/K)^n)."""
+    return -kinds * math.expm1(draws * math.log1p(-1.0 / kinds))
 
 
 class Siblings:
@@ -77,7 +83,7 @@ class Siblings:
 
     def oracle(self, samples: int) -> float:
         """Return how many distinct new ideas ``samples`` even draws over all ideas are expected to find."""
-        return (self.ideas - len(self.known)) * (1.0 - (1.0 - 1.0 / self.ideas) ** samples)
+        return (1 - len(self.known) / self.ideas) * expected_distinct(self.ideas, samples)
 
     def oracle_creativity(self, n: int = 1024, *, raw: bool = False) -> float:
         """Return the creativity that ``n`` even draws over all ideas are expected to have; exact.

@@ -13,7 +13,7 @@ import numpy as np
 from hunch.agent.learning.taste import Taste
 from hunch.memory.agreement import kendall_tau
 from hunch.memory.expertise import Ranking, Sheet
-from hunch.memory.reliability import Estimate
+from hunch.memory.reliability import Estimate, interval
 
 RESAMPLES = 1_000
 
@@ -64,5 +64,4 @@ def mean_of(taus: Iterable[float], rng: np.random.Generator) -> Estimate | None:
     if not len(values):
         return None
     means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(1)
-    low, high = np.quantile(means, (0.025, 0.975)).tolist()
-    return Estimate(value=float(values.mean()), low=low, high=high)
+    return interval(float(values.mean()), means)

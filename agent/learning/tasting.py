@@ -41,10 +41,9 @@ class Opinions:
 
     def before(self, round: int) -> Taste:
         """Return the taste as the rankings of the rounds before ``round`` show it."""
-        told = self._rankings.all(before_round=round)
-        if self._at != (round, len(told)):
-            self._taste.fit(self._rankings.sheets(), told)
-            self._at = (round, len(told))
+        if self._at != (at := (round, self._rankings.last)):
+            self._taste.fit(self._rankings.sheets(), self._rankings.all(before_round=round))
+            self._at = at
         return self._taste
 
     def promise(self, round: int, field: str, hypotheses: Sequence[Hypothesis]) -> Floats | None:

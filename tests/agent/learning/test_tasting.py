@@ -149,3 +149,17 @@ def test_a_taste_that_nothing_shares_is_not() -> None:
     taus = of_other_fields(partial(Taste, ENCODER), made, rankings)
     assert abs(np.mean([tau for each in taus.values() for tau in each])) < 0.12
     assert mean_of([], rng) is None
+
+
+def test_a_ranking_that_an_expert_revises_is_learned_anew() -> None:
+    store = Rankings(Ledger(None))
+    store.show(sheets(2))
+    first = SimulatedExpert(WORLD, noise=0.0, ties=0.0).rank(store.sheets())
+    store.add(first)
+    opinions = Opinions(store, Taste(ENCODER))
+    said = [Hypothesis(spark_id="s", text=text) for text in WORLD.known[:40]]
+    before = opinions.promise(2, "materials", said)
+    store.add([first[0].model_copy(update={"order": first[0].order[::-1], "accepted": None})])
+    after = opinions.promise(2, "materials", said)
+    assert before is not None and after is not None
+    assert not np.array_equal(before, after)
