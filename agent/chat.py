@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,24 +30,18 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import RunnableLambda
 from pydantic import FiniteFloat
 
-from hunch.agent.forms import NOTHING, Form, SentenceForm
+from hunch.agent.chat_form import ONE_LINE, TASK, ChatForm, answers_in
+from hunch.agent.forms import NOTHING, Form
 from hunch.memory.errors import HunchError, InputError
 from hunch.memory.files import replace_file
 from hunch.memory.records import Experience, Hypothesis, Recipe, Spark, Turn
 from hunch.memory.values import Count, Record, folded
 
-TASK = (
-    "You postulate hypotheses: bold, new and not yet known, but possible. Answer with {what}: no explanation, no "
-    "numbers, no repetition of the question."
-)
 HELD = "These hypotheses of yours held. Build on them, and say none of them again:"
 LONGEST = 200
 """Letters of a hypothesis that is shown: what a model said is not trusted to be short."""
 LETTERS = 4
 """Letters that count as a token where a server does not tell how many there were."""
-
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+|^\s*(?:answer|hypothesis)\s*:\s*", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -129,60 +122,9 @@ class Caps:
                 )
 
 
-class ChatForm:
-    """Sentences, as chat models answer: the missing end alone, or the whole sentence with a word too many around it."""
-
-    def lines(self, text: str, triple: object) -> list[str]:
-        """Return the sentence."""
-        return [text]
-
-    def prompt(self, spark: Spark) -> str:
-        """Return what is asked, in words."""
-        if not spark.prompt:
-            return "State any new hypothesis, in one sentence."
-        if spark.prompt.endswith("?"):
-            return spark.prompt
-        return f"Go on where this ends, in a few words: {spark.prompt} ..."
-
-    def read(self, spark: Spark, completion: str) -> tuple[str, Any]:
-        """Return the first line that says something, read as ``SentenceForm`` does, without what repeats the spark."""
-        answer = next(iter(answers_in(completion)), "")
-        for known in (spark.prompt.removesuffix("?"), *_said_of(spark)):
-            answer = _without(answer, known)
-        if not answer.strip(" .,;:!?\"'"):
-            return NOTHING, None
-        return SentenceForm().read(spark, answer if spark.prompt.endswith("?") else f" {answer}")
-
-
 def _whole(text: str) -> str:
     """Return a text whose half surrogate pairs, which JSON can give and no ledger takes, are question marks."""
     return text.encode(errors="replace").decode()
-
-
-def answers_in(text: str) -> list[str]:
-    """Return the lines of an answer that say something, without thoughts, bullets, numbers and marks of emphasis."""
-    lines = (_BULLET.sub("", line).strip().strip("*_`\"'“”").strip() for line in _THOUGHT.sub("", text).splitlines())
-    return [line for line in lines if line]
-
-
-def _said_of(spark: Spark) -> list[str]:
-    verb = (spark.relation or "").replace("_", " ")
-    return [" ".join([spark.subject or "", verb, spark.object or ""]).strip()] if spark.relation else []
-
-
-def _without(text: str, known: str) -> str:
-    """Return a text without the words it begins or ends with, if those are known."""
-    words, same = text.split(), folded(known).split()
-    plain = folded(text).rstrip(" .!?").split()
-    if not same:
-        return text
-    if plain == same:
-        return ""
-    if plain[: len(same)] == same:
-        return " ".join(words[len(same) :]).removeprefix("...").strip()
-    if plain[-len(same) :] == same:
-        return " ".join(words[: len(plain) - len(same)])
-    return text
 
 
 class ChatGenerator:
@@ -244,8 +186,8 @@ class ChatGenerator:
 
     def _messages(self, spark: Spark, size: int, seed: int) -> list[BaseMessage]:
         """Return a request; the order of what is shown is its own, for the sake of different answers."""
-        what = "one short line alone" if size == 1 else f"{size} different ones, each on a short line of its own"
-        parts = [TASK.format(what=what)]
+        several = TASK.format(what=f"{size} different ones, each on a short line of its own")
+        parts = [ONE_LINE if size == 1 else several]
         if self.shown:
             order = np.random.default_rng(seed).permutation(len(self.shown))
             parts += [HELD, *(f"- {self.shown[i][1]}" for i in order)]

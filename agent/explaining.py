@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hunch.memory.firing import ANALOGIES, EVIDENCE, TEXTS, Network
+from hunch.memory.firing import ANALOGIES, FACTORS, TEXTS, Network
 from hunch.memory.links import Floats, Ints
 from hunch.memory.meter import Meter
 from hunch.memory.paths import Paths, Rules
@@ -27,8 +27,9 @@ GROUPS = {
     "bridges": ("bridges_open", "bridges", "bridges_damped", "meeting", "breadth", "evenness"),
     "chains": ("chains",),
     "texts": TEXTS,
+    "factors": (FACTORS,),
 }
-"""Kinds of evidence that stand on the same facts."""
+"""Kinds of evidence that stand on the same facts; factors stand on all of them, and their share is named with none."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _shares(meter: Meter, claims: Ints, evidence: Floats) -> dict[str, Floats]:
     whole = meter.strength(evidence, claims)
     gains = {}
     for group, names in GROUPS.items():
-        columns = [EVIDENCE.index(name) for name in names]
+        columns = [meter.network.kinds.index(name) for name in names if name in meter.network.kinds]
         without = evidence.copy()
         without[:, columns] = meter.usual[columns]
         gains[group] = np.maximum(whole - meter.strength(without, claims), 0.0)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from hunch.agent.forms import Form, SentenceForm
+from hunch.agent.chat_form import ChatForm, ChatTemplate
+from hunch.agent.forms import Form, SentenceForm, encoded_lines
 from hunch.agent.refraining import Refrain
 from hunch.agent.sampling import sample
 from hunch.memory.errors import InputError
@@ -32,6 +33,7 @@ class CausalGenerator:
         recipe: how wild.
         most_tokens: length limit of a hypothesis, in tokens.
         batch: sequences in one forward pass.
+        template: what stands around each question, for models tuned to answer in turns.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class CausalGenerator:
         recipe: Recipe | None = None,
         most_tokens: int = 48,
         batch: int = 512,
+        template: ChatTemplate | None = None,
     ) -> None:
         if tokenizer.eos_token_id is None:
             raise InputError(
@@ -54,6 +57,7 @@ class CausalGenerator:
         self.recipe = recipe or Recipe()
         self.most_tokens = most_tokens
         self.batch = batch
+        self.template = template
         self.refrain: Refrain | None = None
         """What it does not say again; nothing is held back without one."""
         self.directions: dict[str, torch.Tensor] = {}
@@ -67,7 +71,11 @@ class CausalGenerator:
         form: Form | None = None,
         *,
         recipe: Recipe | None = None,
-        device: str = "cpu",
+        device: str | None = None,
+        device_map: str | dict[str, Any] | None = None,
+        dtype: str | torch.dtype = "auto",
+        attn_implementation: str | None = None,
+        chat: bool | None = None,
         most_tokens: int = 48,
         batch: int = 64,
         trust_remote_code: bool = False,
@@ -76,31 +84,59 @@ class CausalGenerator:
 
         Args:
             path: anything that transformers' ``from_pretrained`` takes; safetensors only.
-            form: how sparks are written; sentences by default.
+            form: how sparks are written; sentences by default, through a chat template questions in words.
             recipe: how wild.
-            device: where the model runs.
+            device: where the model runs; the processor by default.
+            device_map: where its layers go, ``"auto"`` or transformers' own map, in place of ``device``; takes the
+                package accelerate.
+            dtype: of the weights: ``"auto"`` as they were saved, ``"float32"``, ``"bfloat16"``, ``"float16"``.
+            attn_implementation: ``"sdpa"``, ``"eager"``, ``"flash_attention_2"`` or another that transformers knows; the
+                model's own choice by default.
+            chat: whether questions go through the tokenizer's chat template; by default where it has one and no form
+                is given.
             most_tokens: length limit of a hypothesis, in tokens.
             batch: sequences in one forward pass.
             trust_remote_code: run code that comes with the model; only for models you trust.
 
         Raises:
-            InputError: if there is no causal language model at ``path``.
+            InputError: if there is no causal language model at ``path``, it cannot be loaded as asked, or it has no chat
+                template and one is asked for.
         """
+        if device is not None and device_map is not None:
+            raise InputError(
+                f"device is {device!r} and device_map {device_map!r}, but only one of them can say where the model runs; "
+                "leave one out."
+            )
+        asked: dict[str, Any] = {"device_map": device_map, "attn_implementation": attn_implementation}
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
             if len(tokenizer) <= len(tokenizer.all_special_ids):
                 raise ValueError("its tokenizer has no vocabulary")
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                path, trust_remote_code=trust_remote_code, use_safetensors=True
+                path,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=True,
+                dtype=dtype,
+                **{name: value for name, value in asked.items() if value is not None},
             )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            if device is not None:
+                model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides `self` from the checker
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
             why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
                 f"the model is {str(path)!r}, but no causal language model could be loaded from it ({why}); "
                 "give a folder with config.json, tokenizer.json and model.safetensors, or a hub name."
             ) from error
-        model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides `self` from the checker
-        return cls(model, tokenizer, form or SentenceForm(), recipe=recipe, most_tokens=most_tokens, batch=batch)
+        speaks = chat if chat is not None else form is None and bool(getattr(tokenizer, "chat_template", None))
+        return cls(
+            model,
+            tokenizer,
+            form or (ChatForm() if speaks else SentenceForm()),
+            recipe=recipe,
+            most_tokens=most_tokens,
+            batch=batch,
+            template=ChatTemplate(tokenizer) if speaks else None,
+        )
 
     def hallucinate(
         self,
@@ -173,12 +209,26 @@ class CausalGenerator:
         return prompts
 
     def prompt_rows(self, sparks: Sequence[Spark]) -> list[list[int]]:
-        """Return the token ids each spark is answered after; a prompt without tokens starts at the end token."""
+        """Return the token ids each spark is answered after; a prompt without tokens starts at the end token.
+
+        Where there is a chat template, the question stands in it.
+        """
         end = int(self.tokenizer.eos_token_id)
         start = self.tokenizer.bos_token_id
         prompts = [self.form.prompt(spark) for spark in sparks]  # a fact may spell a special token; it stays text
         rows = self.tokenizer(prompts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        if self.template is not None:
+            return self.template.around(rows)
         return [([start] if start is not None else [] if row else [end]) + row for row in rows]
+
+    def line_rows(self, lines: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of lines to learn: through a chat template, answers to a question that leaves all open."""
+        rows = encoded_lines(self.tokenizer, lines)
+        if self.template is None or not rows:
+            return rows
+        (asked,) = self.prompt_rows([Spark()])
+        bare = rows if self.tokenizer.bos_token_id is None else [row[1:] for row in rows]
+        return [[*asked, *row] for row in bare]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (N, P) token ids and mask, padded on the left."""

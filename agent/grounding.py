@@ -74,13 +74,21 @@ class StoreGrounder:
             network.
         placebo: fire through shuffled links instead (same marginals, meaning destroyed); recall still uses the true
             facts.
+        factors: let embeddings of the facts judge, too: somewhat better, minutes slower to make ready.
 
     Raises:
         InputError: if the store holds too little to compare with.
     """
 
     def __init__(
-        self, knowledge: Knowledge, *, alpha: float = 0.2, seed: int = 0, trust: float = 0.5, placebo: bool = False
+        self,
+        knowledge: Knowledge,
+        *,
+        alpha: float = 0.2,
+        seed: int = 0,
+        trust: float = 0.5,
+        placebo: bool = False,
+        factors: bool = False,
     ) -> None:
         self.knowledge = knowledge
         self.alpha = alpha
@@ -111,7 +119,7 @@ class StoreGrounder:
         for fact, code in zip(self._facts, links.codes(links.claims).tolist(), strict=True):
             self._code_of.setdefault(fact.id, code)
         self._base = shuffled(links, np.random.default_rng([seed, 2])) if placebo else links
-        self.meter = Meter(self._base, self._names, self._near, seed=seed)
+        self.meter = Meter(self._base, self._names, self._near, factors=factors, seed=seed)
         """How strongly claims in numbers fire."""
         self._firing = self._observed  # how many links are in the network; the rest wait for it to be made anew
         self._stale = False
@@ -188,7 +196,7 @@ class StoreGrounder:
     @property
     def usual(self) -> dict[str, float]:
         """The evidence of a claim that means nothing, by kind: the null's medians."""
-        return dict(zip(EVIDENCE, self.meter.usual.tolist(), strict=True))
+        return dict(zip(self.meter.network.kinds, self.meter.usual.tolist(), strict=True))
 
     def claims_of(self, triple: Triple) -> list[tuple[int, int, int]]:
         """Return a triple in numbers, alone in a list; an empty one where a part is a stranger to the store."""
@@ -336,7 +344,7 @@ class StoreGrounder:
                 strength=float(strength[i]),
                 p_value=float(p[i]),
                 novelty=float(novelty[i]),
-                evidence=dict(zip(EVIDENCE, evidence[i].tolist(), strict=True)),
+                evidence=dict(zip(self.meter.network.kinds, evidence[i].tolist(), strict=True)),
                 reason="" if p[i] <= self.alpha else f"fires no more than chance (p = {p[i]:.2f} > {self.alpha:g})",
             )
             for i, (hypothesis, _) in enumerate(fresh)

@@ -3,7 +3,7 @@
 Each takes claims in numbers, (N, 3), and returns one score per claim, higher for what is likelier true. None is
 calibrated. Formulas: personalised PageRank (restart 0.5, both directions; HippoRAG 2's damping), its lift (over the
 target's degree), symmetric spreading over three steps with degrees damped by exponent 0.3 (the best of several on
-CoDEx-S), ComplEx (Trouillon et al. 2016) with reciprocal relations and the nuclear 3-norm (Lacroix et al. 2018).
+CoDEx-S). ComplEx is that of ``hunch.memory.factors``; here is the rank by which its quality is known.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from hunch.memory.factors import Factors
 from hunch.memory.links import Floats, Ints, Links
 
 
@@ -82,86 +80,20 @@ def spreading(links: Links, claims: Ints, *, exponent: float = 0.3) -> Floats:
     return score
 
 
-class ComplEx:
-    """ComplEx embeddings of the links.
-
-    Args:
-        links: the store's facts.
-        width: complex numbers per concept.
-        epochs: passes over the facts.
-        penalty: weight of the nuclear 3-norm.
-        sampled: concepts that an answer is told from in a step; all of them up to this many.
-        seed: of weights and order.
-    """
-
-    def __init__(
-        self,
-        links: Links,
-        *,
-        width: int = 128,
-        epochs: int = 15,
-        penalty: float = 0.01,
-        sampled: int = 4096,
-        batch: int = 1000,
-        seed: int = 0,
-    ) -> None:
-        self._relations = links.relations
-        rng = torch.Generator().manual_seed(seed)
-        facts = torch.tensor(links.claims)
-        facts = torch.cat([facts, torch.stack([facts[:, 2], facts[:, 1] + links.relations, facts[:, 0]], 1)])
-        self._concept = (torch.randn(links.concepts, 2 * width, generator=rng) * 1e-3).requires_grad_()
-        self._relation = (torch.randn(2 * links.relations, 2 * width, generator=rng) * 1e-3).requires_grad_()
-        optimizer = torch.optim.Adagrad([self._concept, self._relation], lr=0.1)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(facts), generator=rng).split(batch):
-                asked, relation, answer = facts[rows].T
-                among, target = None, answer
-                if links.concepts > sampled:
-                    others = torch.randint(links.concepts, (sampled,), generator=rng)
-                    among, target = torch.unique(torch.cat([answer, others]), return_inverse=True)
-                    target = target[: len(answer)]
-                parts = self._concept[asked], self._relation[relation], self._concept[answer]
-                pool = self._concept if among is None else self._concept[among]
-                loss = cross_entropy(_product(parts[0], parts[1]) @ pool.T, target)
-                loss = loss + penalty * sum(_modulus(part).pow(3).sum() for part in parts) / len(rows)
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-
-    @torch.no_grad()
-    def score(self, claims: Ints) -> Floats:
-        """Return the score of each claim, both directions added."""
-        s, r, o = torch.tensor(claims).T
-        forward = (_product(self._concept[s], self._relation[r]) * self._concept[o]).sum(-1)
-        backward = (_product(self._concept[o], self._relation[r + self._relations]) * self._concept[s]).sum(-1)
-        score: Floats = (forward + backward).double().numpy()
-        return score
-
-    @torch.no_grad()
-    def reciprocal_rank(self, asked: Ints, known: Sequence[Ints]) -> float:
-        """Return the filtered mean reciprocal rank of both questions of ``asked`` claims, ``known`` left out."""
-        answers: dict[tuple[int, int], list[int]] = {}
-        for s, r, o in np.vstack([asked, *known]).tolist():
-            answers.setdefault((s, r), []).append(o)
-            answers.setdefault((o, r + self._relations), []).append(s)
-        turned = np.column_stack([asked[:, 2], asked[:, 1] + self._relations, asked[:, 0]])
-        total = 0.0
-        for part in np.array_split(np.vstack([asked, turned]), max(1, len(asked) // 128)):
-            s, r, o = torch.tensor(part).T
-            scores = _product(self._concept[s], self._relation[r]) @ self._concept.T
-            for row, (a, b, c) in zip(scores, part.tolist(), strict=True):
-                own = row[c].clone()
-                row[answers[a, b]] = -torch.inf
-                total += 1.0 / (1 + int((row > own).sum()))
-        return total / (2 * len(asked))
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    a, b = left.chunk(2, -1)
-    c, d = right.chunk(2, -1)
-    return torch.cat([a * c - b * d, a * d + b * c], -1)
-
-
-def _modulus(part: Tensor) -> Tensor:
-    real, imaginary = part.chunk(2, -1)
-    return (real**2 + imaginary**2).clamp(min=1e-12).sqrt()
+def reciprocal_rank(model: Factors, asked: Ints, known: Sequence[Ints]) -> float:
+    """Return the filtered mean reciprocal rank of both questions of ``asked`` claims, ``known`` left out."""
+    relations = len(model.relation) // 2
+    answers: dict[tuple[int, int], list[int]] = {}
+    for s, r, o in np.vstack([asked, *known]).tolist():
+        answers.setdefault((s, r), []).append(o)
+        answers.setdefault((o, r + relations), []).append(s)
+    turned = np.column_stack([asked[:, 2], asked[:, 1] + relations, asked[:, 0]])
+    total = 0.0
+    for part in np.array_split(np.vstack([asked, turned]), max(1, len(asked) // 128)):
+        s, r, _ = part.T
+        scores = np.real((model.concept[s] * model.relation[r]) @ model.concept.conj().T)
+        for row, (a, b, c) in zip(scores, part.tolist(), strict=True):
+            own = row[c]
+            row[answers[a, b]] = -np.inf
+            total += 1.0 / (1 + int((row > own).sum()))
+    return total / (2 * len(asked))

@@ -85,7 +85,7 @@ class _Bench:
         self.knowledge.add([], [Concept(name=name) for name in names if self.knowledge.resolve(name) is None])
         _say("grounder")
         began = time.monotonic()
-        self.grounder = StoreGrounder(self.knowledge)
+        self.grounder = StoreGrounder(self.knowledge, factors=True)
         self.seconds_to_fit = time.monotonic() - began
         self.true, self.false = dict(data.true), dict(data.false)
         if not self.false["test"]:
@@ -148,7 +148,7 @@ def measure(data: Path, *, cache: Path) -> dict[str, Any]:
         "without_recall": bench.auroc(measured.strength),
         "by_evidence": {
             name: within_relations(bench.label, measured.evidence[:, column], bench.claims[:, 1])
-            for column, name in enumerate(EVIDENCE)
+            for column, name in enumerate(meter.network.kinds)
         },
         "seconds_to_fit": round(bench.seconds_to_fit, 1),
     }
@@ -284,7 +284,7 @@ def _sentences(triples: Sequence[Triple], data: Path) -> list[str]:
 
 def _permuted(bench: _Bench) -> dict[str, float]:
     """Return the figures of a store whose facts were shuffled."""
-    placebo = StoreGrounder(bench.knowledge, placebo=True)
+    placebo = StoreGrounder(bench.knowledge, placebo=True, factors=True)
     return bench.auroc(placebo.meter.measure(bench.claims).strength)
 
 
@@ -298,11 +298,11 @@ def _baselines(bench: _Bench, evidence: Floats, cache: Path) -> tuple[dict[str, 
         "symmetric_spreading": baselines.spreading(links, claims),
     }
     scores["pagerank"], scores["pagerank_lift"] = baselines.pagerank(links, claims)
-    _say("ComplEx")
-    model = baselines.ComplEx(links)
-    scores["complex"] = model.score(claims)
+    model = bench.grounder.meter.factors
+    assert model is not None
+    scores["complex"] = model.scores(claims)
     known = [links.claims, *(bench.numbers(bench.true[name])[0] for name in bench.true)]
-    rank = model.reciprocal_rank(claims[bench.label == 1], known)
+    rank = baselines.reciprocal_rank(model, claims[bench.label == 1], known)
     _say("a generator's log-probability")
     scores["generator_logprob"] = _generator_logprob(bench, cache)
     return {name: within_relations(bench.label, score, claims[:, 1]) for name, score in scores.items()}, rank

@@ -37,6 +37,9 @@ Himmelstein & Baranzini 2015):
 *Texts*: ``near`` and ``near_same``, the cosine similarity of the claim as a sentence to the nearest fact, and to the
 nearest of its relation (0 when none of those looked at is). Which facts are near is handed in, for it takes FAISS.
 
+*Factors*: ``factors``, how well the claim fits embeddings of the whole store (``hunch.memory.factors``); only where a
+network is given some.
+
 The claim's own link is never walked and no term of a sum, though likeness and what stands in a relation are told from
 all links: a known fact is judged by hiding it. Nothing here draws at random but the rivals, a fixed
 sample. How popular the parts of a claim are is measured by ``popularity``: it is a control, not evidence.
@@ -54,6 +57,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hunch.memory.ends import End, standing_out
+from hunch.memory.factors import Factors
 from hunch.memory.likeness import Likeness, Rows, words
 from hunch.memory.links import Floats, Ints, Links
 from hunch.memory.paths import Paths, Rules, Walks
@@ -77,6 +81,8 @@ PATHS = ("direct", "bridges_open", "bridges", "bridges_damped", "chains", "meeti
 TEXTS = ("near", "near_same")
 EVIDENCE = (*ANALOGIES, *PATHS, *TEXTS)
 """The kinds of evidence, in the order of the columns of ``Network.evidence``."""
+FACTORS = "factors"
+"""The kind that comes after them where a network has factors."""
 POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequency", "object_frequency")
 """The controls, in the order of the columns of ``Network.popularity``."""
 BLOCK = 8
@@ -107,10 +113,20 @@ class Network:
         links: the store's facts as numbers.
         names: the concepts' names, whose words are looked at too; without them only facts count.
         near: finds facts nearest in text; without it ``TEXTS`` are 0.
+        factors: embeddings that claims must fit, too.
     """
 
-    def __init__(self, links: Links, names: Sequence[str] | None = None, near: Near | None = None) -> None:
+    def __init__(
+        self,
+        links: Links,
+        names: Sequence[str] | None = None,
+        near: Near | None = None,
+        factors: Factors | None = None,
+    ) -> None:
         self.links = links
+        self.kinds = EVIDENCE if factors is None else (*EVIDENCE, FACTORS)
+        """The kinds of evidence that it has, in the order of columns."""
+        self._factors = factors
         n, relations = links.concepts, links.relations
         self.forward = [
             sp.csr_matrix((links.weight[rows], (links.subject[rows], links.object[rows])), shape=(n, n))
@@ -130,7 +146,7 @@ class Network:
         self._cores: dict[int, Rows] = {}
 
     def evidence(self, claims: Ints, lore: Lore, *, texts: Floats | None = None, chunk: int = 2048) -> Floats:
-        """Return the evidence for each claim, (N, len(EVIDENCE)), columns as in ``EVIDENCE``.
+        """Return the evidence for each claim, (N, len(kinds)), columns as in ``kinds``.
 
         Args:
             claims: (N, 3).
@@ -140,7 +156,8 @@ class Network:
         """
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
         structure = np.vstack([np.zeros((0, len(ANALOGIES) + len(PATHS))), *parts])
-        return np.column_stack([structure, self.texts(claims) if texts is None else texts])
+        factors = [] if self._factors is None else [self._factors.scores(claims)]
+        return np.column_stack([structure, self.texts(claims) if texts is None else texts, *factors])
 
     def popularity(self, claims: Ints) -> Floats:
         """Return logarithms of how common each claim's parts are, (N, len(POPULARITY)), columns as in ``POPULARITY``.

@@ -9,9 +9,10 @@ import numpy as np
 
 from hunch.memory.calibration import OBJECT, SUBJECT, p_values, swaps
 from hunch.memory.errors import InputError
+from hunch.memory.factors import Factors
 from hunch.memory.firing import Near, Network
 from hunch.memory.links import Floats, Ints, Links
-from hunch.memory.weighing import Labelled, Weights, fit_weights, learn_lore, strengths
+from hunch.memory.weighing import FEWEST_TO_FIT, Labelled, Weights, fit_weights, learn_lore, strengths
 
 NULL = 10_000
 """Meaningless claims that strengths are compared with."""
@@ -22,7 +23,7 @@ class Measured:
     """What N claims fire."""
 
     evidence: Floats
-    """(N, len(EVIDENCE))."""
+    """(N, len(network.kinds))."""
     strength: Floats
     """(N,), in nats."""
     p: Floats
@@ -39,6 +40,7 @@ class Meter:
         links: observed facts.
         names: the concepts' names; None keeps words out.
         near: finds facts nearest in text.
+        factors: also learn embeddings of the facts, twice (once without what is hidden), and let them judge: minutes.
         seed: of what is hidden, and of the null.
 
     Raises:
@@ -46,11 +48,24 @@ class Meter:
     """
 
     def __init__(
-        self, links: Links, names: Sequence[str] | None = None, near: Near | None = None, *, seed: int = 0
+        self,
+        links: Links,
+        names: Sequence[str] | None = None,
+        near: Near | None = None,
+        *,
+        factors: bool = False,
+        seed: int = 0,
     ) -> None:
         self._names, self._near = names, near
+        factors = factors and len(links) >= FEWEST_TO_FIT
+
+        def part(some: Links) -> Network:
+            return Network(some, names, near, Factors.learned(some, seed=seed) if factors else None)
+
         rng = np.random.default_rng([seed, 0])
-        self.weights: Weights = fit_weights(links, rng, self._network)
+        self.weights: Weights = fit_weights(links, rng, part)
+        self.factors = Factors.learned(links, seed=seed) if factors else None
+        """Embeddings of the facts; they stay as they are when links change."""
         self.network = self._network(links)
         self.lore = learn_lore(self.network, rng)
         self._labelled: Labelled | None = None
@@ -95,7 +110,7 @@ class Meter:
         evidence = self.network.evidence(self._distinct, self.lore, texts=self._texts)[self._again]
         self._null = np.sort(self.strength(evidence, self.meaningless))
         self.usual: Floats = np.median(evidence, axis=0)
-        """The evidence of a claim that means nothing: the null's medians, (len(EVIDENCE),)."""
+        """The evidence of a claim that means nothing: the null's medians, (len(network.kinds),)."""
 
     def _network(self, links: Links) -> Network:
-        return Network(links, self._names, self._near)
+        return Network(links, self._names, self._near, self.factors)

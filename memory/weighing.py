@@ -45,7 +45,7 @@ class Weights(Protocol):
     """How evidence adds up."""
 
     def of(self, evidence: Floats) -> Floats:
-        """Return the log-odds of each row of ``evidence``, (N, len(EVIDENCE)), that is (N,), in nats."""
+        """Return the log-odds of each row of ``evidence``, (N, kinds), that is (N,), in nats."""
         ...
 
 
@@ -143,7 +143,7 @@ class Labelled:
     Args:
         network: where the claims fire.
         weights: how evidence adds up without labels.
-        evidence: of the labelled claims, (N, len(EVIDENCE)).
+        evidence: of the labelled claims, (N, kinds).
         claims: the labelled claims, (N, 3).
         true: which of them are true, (N,).
     """

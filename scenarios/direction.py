@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from hunch.agent.directions import FEWEST, Direction, between_models, find
-from hunch.agent.forms import Form
+from hunch.agent.forms import Form, SentenceForm
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
 from hunch.graphs.keeping import versions
@@ -187,7 +187,7 @@ def _of_run(run: Path, model: str | None, negative: Path | None) -> tuple[str, l
         model = str(learned[-1])
     with Ledger(file, read_only=True) as ledger:
         draws = Archive(ledger).draws()
-        form = form_of(model, Knowledge(ledger).observed())
+        form = form_of(model, Knowledge(ledger).observed()) or SentenceForm()
     kept = {draw.key: draw for draw in draws if draw.kept}
     known = {draw.key: draw for draw in draws if draw.standing is Standing.RECALL and draw.key not in kept}
     positive = _lines(form, kept.values())
@@ -210,7 +210,7 @@ def _texts(option: str, path: Path, model: str) -> list[str]:
     """Return the texts of a file."""
     if path.suffix.lower() in TABLES:
         facts = read_facts(path).facts
-        return _lines(form_of(model, facts), facts)
+        return _lines(form_of(model, facts) or SentenceForm(), facts)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import Field
 from transformers.utils import logging as transformers_logging
 
 from hunch.agent.creativity import creativity_by_firing
-from hunch.agent.forms import Form, SentenceForm, form_for
+from hunch.agent.forms import Form, form_for
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.protocols import Learner, Sparker
@@ -31,11 +32,42 @@ from hunch.scenarios.rules import Learning, learner_for
 from hunch.scenarios.settings import Settings
 
 
+class Loading(Settings):
+    """How a given model is loaded; nothing here touches the small one."""
+
+    device: str | None = None
+    """Where it runs: cpu, cuda, cuda:1, mps; the processor when left out."""
+    device_map: str | None = None
+    """Spread its layers instead: auto, balanced, sequential (takes the package accelerate)."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of its weights; auto takes what they were saved in."""
+    attention: str | None = None
+    """How attention is computed: sdpa, eager, flash_attention_2; the model's own choice when left out."""
+    chat: bool | None = None
+    """Whether questions go through its chat template; when left out, where it has one."""
+    trust_remote_code: bool = False
+    """Run code that comes with the model; only for models you trust."""
+
+    def load(self, path: str, form: Form | None = None) -> CausalGenerator:
+        """Return a generator of the model at ``path``."""
+        return CausalGenerator.from_pretrained(
+            path,
+            form,
+            device=self.device,
+            device_map=self.device_map,
+            dtype=self.dtype,
+            attn_implementation=self.attention,
+            chat=self.chat,
+            trust_remote_code=self.trust_remote_code,
+        )
+
+
 class Generating(Settings):
     """The generator, and how wild it is."""
 
     model: str | None = None
     """Folder or hub name of a Hugging Face causal language model; without it a small one is trained on the facts."""
+    loading: Loading = Loading()
     temperature: float = Field(1.0, gt=0)
     """Divides the logits after the cut; higher is wilder."""
     min_p: float = Field(0.0, ge=0, le=1)
@@ -45,7 +77,8 @@ class Generating(Settings):
     top_k: int = Field(0, ge=0)
     """Keep this many likeliest tokens; 0 keeps all."""
     fresh: bool = True
-    """Hold back what is known or was said before, wherever another plausible answer is left."""
+    """Hold back what is known or was said before, wherever another plausible answer is left.
+    Not through a chat template, where the same is said in many ways."""
     adaptive: bool = False
     """Choose among several recipes, for each kind of question, by what was kept before (Thompson sampling)."""
     most_epochs: int = Field(60, ge=1)
@@ -184,7 +217,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
     generator = _generator(kit, knowledge, facts, notice)
     generator.recipe = arm.recipe or config.generating.recipe
     refrain = None
-    if arm.fresh and config.generating.fresh:
+    if arm.fresh and config.generating.fresh and generator.template is None:
         refrain = generator.refrain = Refrain(generator.tokenizer, generator.form)
         refrain.add((fact.text, fact.triple) for fact in facts)
     learner: Learner | None = None
@@ -208,7 +241,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
 def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Callable[[str], None]) -> CausalGenerator:
     config = kit.config
     if config.generating.model is not None:
-        return CausalGenerator.from_pretrained(config.generating.model, form_of(config.generating.model, facts))
+        return config.generating.loading.load(config.generating.model, form_of(config.generating.model, facts))
 
     @cache
     def measure() -> Creativity:
@@ -236,6 +269,6 @@ MARKS = ("trained.json", "version.json")
 """Files that only our own generators have: one embedded, and one that a run has reinforced."""
 
 
-def form_of(model: str, facts: Sequence[Fact]) -> Form:
-    """Return the form that a model speaks: an embedded generator has learned its store's, others speak sentences."""
-    return form_for(list(facts)) if any((Path(model) / mark).exists() for mark in MARKS) else SentenceForm()
+def form_of(model: str, facts: Sequence[Fact]) -> Form | None:
+    """Return the form that a model speaks, if it is ours: one embedded or reinforced has learned its store's."""
+    return form_for(list(facts)) if any((Path(model) / mark).exists() for mark in MARKS) else None

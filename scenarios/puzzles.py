@@ -50,6 +50,7 @@ class Config(Searching):
     """What is solved: countdown, or the name of a data set of reasoning-gym."""
     model: str | None = None
     """Folder or hub name of a Hugging Face causal language model; without it a small one is trained on solved items."""
+    loading: Loading = Loading()
     unaudited: bool = False
     """Use a data set that fails its audit too."""
     items: int = Field(2_000, ge=1)
@@ -133,7 +134,7 @@ def _generator(
 ) -> CausalGenerator:
     """Return a generator that has read solved items, or the model that was given."""
     if config.model is not None:
-        return CausalGenerator.from_pretrained(config.model, form)
+        return config.loading.load(config.model, form)
 
     def solving(made: CausalGenerator) -> float:
         said = made.hallucinate(questions, 4, np.random.default_rng(9))

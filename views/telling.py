@@ -39,6 +39,7 @@ MEANINGS = {
     "evenness": "how evenly they share what fires (nats)",
     "near": "likeness in text to the nearest fact",
     "near_same": "likeness in text to the nearest fact of this relation",
+    "factors": "how well it fits embeddings of all facts (ComplEx)",
 }
 """What each kind of evidence says, for people."""
 STANDINGS = {

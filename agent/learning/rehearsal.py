@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from hunch.agent.forms import encoded_lines
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.small import next_token_loss
 from hunch.memory.records import Experience
@@ -42,7 +41,7 @@ class Rehearsal:
         importance: Callable[[Experience], float] | None = None,
     ) -> None:
         self._generator = generator
-        self._anchor: Rows = encoded_lines(generator.tokenizer, anchor)
+        self._anchor: Rows = generator.line_rows(anchor)
         self._replay = replay
         self._hold = hold
         self._batch = batch
@@ -55,7 +54,7 @@ class Rehearsal:
             if experience.id not in self._lines:
                 said = experience.hypothesis
                 lines = self._generator.form.lines(said.text, said.triple) or [said.text]
-                self._lines[experience.id] = encoded_lines(self._generator.tokenizer, lines)
+                self._lines[experience.id] = self._generator.line_rows(lines)
         return [self._lines[experience.id] for experience in experiences]
 
     def losses(self, archive: Sequence[Experience], rng: np.random.Generator) -> Iterator[Tensor]:

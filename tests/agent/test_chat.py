@@ -19,7 +19,8 @@ from langchain_core.language_models import BaseChatModel, FakeListChatModel, Gen
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from hunch.agent.chat import CapError, Caps, ChatForm, ChatGenerator, PromptExperience, Spent, diverse
+from hunch.agent.chat import CapError, Caps, ChatGenerator, PromptExperience, Spent, diverse
+from hunch.agent.chat_form import ChatForm
 from hunch.agent.contracts import check_generator, check_learner
 from hunch.agent.forms import NOTHING
 from hunch.graphs.budget import Budget

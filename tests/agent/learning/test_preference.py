@@ -12,7 +12,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor
 
-from hunch.agent.chat import ChatForm
+from hunch.agent.chat_form import ChatForm
 from hunch.agent.contracts import check_learner
 from hunch.agent.environments.siblings import IdeaForm
 from hunch.agent.forms import Form, SentenceForm, TripleForm, sentence_of
