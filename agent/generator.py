@@ -90,8 +90,8 @@ class CausalGenerator:
             device_map: where its layers go, ``"auto"`` or transformers' own map, in place of ``device``; takes the
                 package accelerate.
             dtype: of the weights: ``"auto"`` as they were saved, ``"float32"``, ``"bfloat16"``, ``"float16"``.
-            attn_implementation: ``"sdpa"``, ``"eager"``, ``"flash_attention_2"`` or another that transformers knows; the
-                model's own choice by default.
+            attn_implementation: ``"sdpa"``, ``"eager"``, ``"flash_attention_2"`` or another that transformers
+                knows; the model's own choice by default.
             chat: whether questions go through the tokenizer's chat template; by default where it has one and no form
                 is given.
             most_tokens: length limit of a hypothesis, in tokens.
@@ -99,14 +99,16 @@ class CausalGenerator:
             trust_remote_code: run code that comes with the model; only for models you trust.
 
         Raises:
-            InputError: if there is no causal language model at ``path``, it cannot be loaded as asked, or it has no chat
-                template and one is asked for.
+            InputError: if there is no causal language model at ``path``, it cannot be loaded as asked, or a chat
+                template is asked for and there is none.
         """
         if device is not None and device_map is not None:
             raise InputError(
-                f"device is {device!r} and device_map {device_map!r}, but only one of them can say where the model runs; "
-                "leave one out."
+                f"device is {device!r} and device_map {device_map!r}, but only one of them can say where the model "
+                "runs; leave one out."
             )
+        if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise InputError(f"dtype is {dtype!r}, but torch has no such type; give 'auto', 'float32' or 'bfloat16'.")
         asked: dict[str, Any] = {"device_map": device_map, "attn_implementation": attn_implementation}
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
@@ -121,7 +123,7 @@ class CausalGenerator:
             )
             if device is not None:
                 model.to(torch.device(device))  # type: ignore[arg-type]  # its decorator hides `self` from the checker
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, AssertionError, ImportError, SafetensorError) as error:
             why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
                 f"the model is {str(path)!r}, but no causal language model could be loaded from it ({why}); "
@@ -222,7 +224,7 @@ class CausalGenerator:
         return [([start] if start is not None else [] if row else [end]) + row for row in rows]
 
     def line_rows(self, lines: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of lines to learn: through a chat template, answers to a question that leaves all open."""
+        """Return the token ids of lines to learn; with a chat template, as answers to a question that leaves all open."""
         rows = encoded_lines(self.tokenizer, lines)
         if self.template is None or not rows:
             return rows

@@ -26,6 +26,7 @@ from hunch.agent.small import embedded_generator
 from hunch.memory.errors import InputError
 from hunch.memory.records import Draw, Fact, Outcome, Spark, Status, Triple
 from hunch.scenarios import arms
+from hunch.scenarios.parts import Loading
 from hunch.scenarios.worlds import Searching, World, report_world, run_world
 
 HELD_OUT = 1_000_000

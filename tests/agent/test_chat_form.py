@@ -22,7 +22,9 @@ TURNS = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 """As ChatML has it."""
-NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + TURNS
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + TURNS
+)
 """As Gemma's: it refuses a system's turn."""
 SPARKS = [Spark(prompt="What lowers pain?"), Spark(prompt="Fish oil"), Spark()]
 
@@ -89,7 +91,7 @@ def test_a_chat_model_answers_and_learns_lines_as_answers(tmp_path: Path) -> Non
     assert line[: len(asked)] == asked and line[-1] == generator.tokenizer.eos_token_id
     assert generator.tokenizer.decode(line[len(asked) : -1]) == "oil lowers pain"
     assert generator.line_rows([]) == []
-    assert Rehearsal(generator, ["oil lowers pain"], replay=0.0, hold=1.0, batch=1)._anchor == [line]  # noqa: SLF001
+    assert Rehearsal(generator, ["oil lowers pain"], replay=0.0, hold=1.0, batch=1)._anchor == [line]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +113,9 @@ def test_a_template_that_cannot_be_used_is_refused(
 
 def test_weights_are_loaded_as_asked(model_folder: Path) -> None:
     half = CausalGenerator.from_pretrained(model_folder, dtype="bfloat16", attn_implementation="eager", device="cpu")
-    assert half.model.dtype == torch.bfloat16 and half.model.config._attn_implementation == "eager"  # noqa: SLF001
+    assert half.model.dtype == torch.bfloat16 and half.model.config._attn_implementation == "eager"
     spread = CausalGenerator.from_pretrained(model_folder, device_map="auto")
-    assert set(spread.model.hf_device_map.values()) <= {"cpu", 0}
+    assert CausalGenerator.from_pretrained(model_folder, device_map={"": "meta"}).model.device.type == "meta"
     as_saved = CausalGenerator.from_pretrained(model_folder)
     assert as_saved.model.dtype == torch.float32
     one, other = (g.hallucinate(SPARKS[:2], 2, np.random.default_rng(0)) for g in (as_saved, spread))
@@ -126,7 +128,7 @@ def test_weights_are_loaded_as_asked(model_folder: Path) -> None:
         ({"device": "cpu", "device_map": "auto"}, r"device is 'cpu' and device_map 'auto'.*leave one out"),
         ({"attn_implementation": "psychic"}, "psychic"),
         ({"device": "cuda:77"}, "could be loaded"),
-        ({"dtype": "float3"}, "could be loaded"),
+        ({"dtype": "float3"}, "torch has no such type"),
     ],
     ids=["two-devices", "attention", "device", "dtype"],
 )

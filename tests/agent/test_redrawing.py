@@ -39,7 +39,7 @@ def test_nothing_is_said_twice_while_there_is_something_else_to_say() -> None:
         assert [one.spark_id for one in said] == [spark.id for spark in SPARKS for _ in range(10)]
         assert len({one.text for one in said}) == 20
         speaker.add((one.text, None) for one in said)
-    assert len(speaker._known) == 40  # noqa: SLF001  # all that there is
+    assert len(speaker._known) == 40  # all that there is
 
 
 def test_what_is_known_is_not_said_and_what_cannot_be_helped_is() -> None:

@@ -11,8 +11,10 @@ from torch.nn.functional import cross_entropy
 from hunch.memory import factors
 from hunch.memory.calibration import OBJECT, swaps
 from hunch.memory.factors import PENALTY, RATE, Factors
+from hunch.memory.firing import EVIDENCE
 from hunch.memory.links import Ints, Links
 from hunch.memory.meter import Meter
+from hunch.memory.weighing import Scale
 from tests.memory.planted import planted
 
 
@@ -71,8 +73,9 @@ def test_a_meter_with_factors_looks_at_them() -> None:
     claims = np.vstack([hidden, swaps(links, np.random.default_rng(3), 200, OBJECT)])
     evidence = meter.measure(claims).evidence
     assert_array_equal(evidence[:, -1], meter.factors.scores(claims))
-    shifted = evidence.copy()
-    shifted[:, -1] += 50.0
-    assert not np.array_equal(meter.strength(evidence, claims), meter.strength(shifted, claims))
+    assert isinstance(meter.weights, Scale) and meter.weights.weight.shape == meter.usual.shape == (len(EVIDENCE) + 1,)
+    plain = Meter(links)
+    assert plain.factors is None and plain.network.kinds == EVIDENCE
+    assert_array_equal(plain.measure(claims).evidence, evidence[:, :-1])
     meter.renew(links.take(np.arange(len(links) - 5)))
     assert_array_equal(meter.measure(claims).evidence[:, -1], evidence[:, -1])
