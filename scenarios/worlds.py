@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import Field
 
 from hunch.agent.generator import CausalGenerator
-from hunch.agent.learning.imitation import NovelImitation
+from hunch.agent.learning.imitation import Hindsight, NovelImitation
 from hunch.agent.protocols import Environment, Learner
 from hunch.agent.redrawing import Redrawing
 from hunch.agent.remembering import RememberingGrounder
@@ -79,6 +79,8 @@ class World:
     """Names the discovery that a kept sample is; two samples with one name count once."""
     ask: Ask | None = None
     """Makes a question from an answer that was kept; None where answers lead nowhere."""
+    hindsight: Hindsight | None = None
+    """Tells what a refuted answer is right about; None where it teaches nothing."""
     closes: bool = False
     """Whether a question is done with once it was answered."""
 
@@ -102,6 +104,7 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
             hold=0.5,
             passes=config.passes,
             importance=partial(_visited, search) if arm.name in SEARCHING else None,
+            hindsight=world.hindsight,
         )
     pruned = Redrawing(generator) if arm.name in PRUNING else None
     if pruned is not None:

@@ -115,8 +115,8 @@ class Progress:
         """Show how an arm stands after a round.
 
         ``event`` holds ``arm`` (its name) and, counted from the arm's beginning, ``samples``, ``kept`` and ``seconds``;
-        further ``acceptance``, ``uniqueness``, ``entropy_nats`` and ``loss``. A figure that is missing is shown as a
-        dash; other keys are not shown.
+        further ``acceptance``, ``uniqueness``, ``entropy_nats`` and ``loss``. A figure that is not finite is shown as a
+        dash; one that is missing, and other keys, are not shown.
         """
         now = self._clock()
         name, samples = plain(str(event.get("arm", ""))), _number(event, "samples") or 0.0
@@ -161,8 +161,8 @@ class Progress:
         """Print how ``arm`` stands as a plain line."""
         samples = _number(arm.event, "samples") or 0.0
         share = min(1.0, samples / self._total)
-        figures = f"{share:4.0%} {samples:,.0f}/{self._total:,} samples, {self._left(arm)}, {_figures(arm.event)}"
-        self.note(f"{self._label} · {arm.name}: {figures}")
+        stands = f"{share:4.0%} {samples:,.0f}/{self._total:,} samples, {self._left(arm)}"
+        self.note(f"{self._label} · {arm.name}: {', '.join(filter(None, [stands, _figures(arm.event)]))}")
         self._last_line, arm.printed = self._clock(), True
 
 
@@ -173,18 +173,21 @@ def _number(event: Mapping[str, object], key: str) -> float | None:
 
 
 def _figures(event: Mapping[str, object], *, short: bool = False) -> str:
-    """Return yield, uniqueness, entropy, acceptance and, where there is one, the loss."""
+    """Return those there are of yield, uniqueness, entropy, acceptance and loss."""
     kept, samples = _number(event, "kept"), _number(event, "samples")
     shown = {
-        ("yield", "y"): kept / samples if kept is not None and samples else None,
-        ("unique", "u"): _number(event, "uniqueness"),
-        ("entropy", "H"): _number(event, "entropy_nats"),
-        ("accepted", "a"): _number(event, "acceptance"),
+        ("kept", "yield", "y"): kept / samples if kept is not None and samples else None,
+        ("uniqueness", "unique", "u"): _number(event, "uniqueness"),
+        ("entropy_nats", "entropy", "H"): _number(event, "entropy_nats"),
+        ("acceptance", "accepted", "a"): _number(event, "acceptance"),
     }
-    if not short and (loss := _number(event, "loss")) is not None:
-        shown["loss", "l"] = loss
-    join = " " if short else ", "
-    return join.join(f"{names[short]} {'–' if value is None else f'{value:.3g}'}" for names, value in shown.items())
+    if not short:
+        shown["loss", "loss", "l"] = _number(event, "loss")
+    return (" " if short else ", ").join(
+        f"{mark if short else word} {'–' if value is None else f'{value:.3g}'}"
+        for (key, word, mark), value in shown.items()
+        if key in event
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -110,11 +110,11 @@ def test_a_finished_arm_is_always_printed_and_only_once() -> None:
     assert "100%" in lines[1] and "done in 1:15" in lines[1]
 
 
-def test_figures_that_are_missing_or_not_finite_are_dashes() -> None:
+def test_figures_that_are_missing_are_left_out_and_those_not_finite_are_dashes() -> None:
     console = paper()
     with Progress(10, label="x", console=console, clock=Clock()) as progress:
         progress.update({"arm": "full", "samples": 5, "kept": 1, "entropy_nats": float("nan"), "loss": 2.5})
-    assert written(console).rstrip().endswith("yield 0.2, unique –, entropy –, accepted –, loss 2.5")
+    assert written(console).rstrip().endswith("yield 0.2, entropy –, loss 2.5")
 
 
 @pytest.mark.parametrize("width", [70, 140])
