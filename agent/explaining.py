@@ -27,7 +27,7 @@ GROUPS = {
     "bridges": ("bridges_open", "bridges", "bridges_damped", "meeting", "breadth", "evenness"),
     "chains": ("chains",),
     "texts": TEXTS,
-    "factors": (FACTORS,),
+    "factors": FACTORS,
 }
 """Kinds of evidence that stand on the same facts; factors stand on all of them, and their share is named with none."""
 

@@ -224,7 +224,7 @@ class CausalGenerator:
         return [([start] if start is not None else [] if row else [end]) + row for row in rows]
 
     def line_rows(self, lines: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of lines to learn; with a chat template, as answers to a question that leaves all open."""
+        """Return the token ids of lines to learn: with a chat template, answers to a question that leaves all open."""
         rows = encoded_lines(self.tokenizer, lines)
         if self.template is None or not rows:
             return rows

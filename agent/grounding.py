@@ -74,7 +74,7 @@ class StoreGrounder:
             network.
         placebo: fire through shuffled links instead (same marginals, meaning destroyed); recall still uses the true
             facts.
-        factors: let embeddings of the facts judge, too: somewhat better, minutes slower to make ready.
+        factors: how many embeddings of the facts judge, too: better, and a minute or more slower to make ready.
 
     Raises:
         InputError: if the store holds too little to compare with.
@@ -88,7 +88,7 @@ class StoreGrounder:
         seed: int = 0,
         trust: float = 0.5,
         placebo: bool = False,
-        factors: bool = False,
+        factors: int = 0,
     ) -> None:
         self.knowledge = knowledge
         self.alpha = alpha

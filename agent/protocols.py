@@ -6,26 +6,14 @@ checks of ``hunch.agent.contracts`` tell whether a part keeps its promise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hunch.memory.expertise import Ranking, Sheet
-from hunch.memory.records import (
-    Draw,
-    Experience,
-    Firing,
-    Grounding,
-    Hypothesis,
-    Outcome,
-    Recipe,
-    Spark,
-    Triple,
-    Turn,
-    Verdict,
-)
+from hunch.memory.records import Draw, Experience, Firing, Grounding, Hypothesis, Outcome, Recipe, Spark, Turn, Verdict
 
 
 class Sparker(Protocol):
@@ -60,14 +48,6 @@ class RecipeGenerator(Protocol):
         recipes: Sequence[Recipe] | None = None,
     ) -> list[Hypothesis]:
         """As ``Generator.hallucinate``, ``recipes[i]`` being that of ``sparks[i]``."""
-        ...
-
-
-class Reticence(Protocol):
-    """What keeps a generator from saying again what was said."""
-
-    def add(self, said: Iterable[tuple[str, Triple | None]]) -> None:
-        """Hold these back from now on: each a text and, where it can be read so, its triple."""
         ...
 
 

@@ -20,7 +20,7 @@ from transformers import (
 
 from hunch.agent.processors import EntropyTarget, EntropyTemperature, ExcludeTopChoices, PLess, TopNSigma
 from hunch.memory.errors import InputError
-from hunch.memory.records import Recipe, Spark
+from hunch.memory.records import Perturbation, Recipe, Spark
 
 Hold = Callable[[Tensor], Tensor]
 """Takes out of logits (N, V) what is not to be said."""
@@ -91,6 +91,11 @@ EVEN = Recipe(temperature=5.0, min_p=0.05)
 UNCLICHED = Recipe(min_p=0.05, xtc_threshold=0.02, xtc_probability=0.5)
 """Drops what first comes to mind: the best on a generator that knows its facts by heart."""
 PRESETS = (SOBER, PLAIN, WILD, EVEN, UNCLICHED)
+PUSHED = tuple(
+    EVEN.model_copy(update={"perturbation": Perturbation(kind="noise", strength=strength)})
+    for strength in (0.1, 0.2, 0.4)
+)
+"""``EVEN`` with noise on every layer's states, in units of their norm: how far from insight to hallucination?"""
 
 
 class RecipeBandit:
@@ -153,6 +158,19 @@ class RecipeBandit:
             (described(recipe), kept, drawn)
             for recipe, kept, drawn in zip(self.recipes, *self._ever.tolist(), strict=True)
         ]
+
+    def pushes(self) -> list[tuple[str, float, int, int]]:
+        """Return kind, strength, kept and drawn of each perturbed recipe, and of what it perturbs (strength 0)."""
+        ever = dict(zip(self.recipes, self._ever.T.tolist(), strict=True))
+        rows = {}
+        for recipe in self.recipes:
+            push = recipe.perturbation
+            if push is not None:
+                still = recipe.model_copy(update={"perturbation": None})
+                if still in ever:
+                    rows[push.kind, 0.0] = ever[still]
+                rows[push.kind, push.strength] = ever[recipe]
+        return [(kind, strength, kept, drawn) for (kind, strength), (kept, drawn) in sorted(rows.items())]
 
     def yields(self) -> dict[str, list[tuple[Recipe, float, float]]]:
         """Return for each kind of spark each recipe's believed yield and the (faded) samples behind it."""

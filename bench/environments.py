@@ -28,13 +28,7 @@ Figures = dict[str, Any]
 TASKS = ("conjectures", "puzzles", "audit", "retraction")
 CALLS = 10_000
 EXPERIENCES, DEPENDANTS = 100_000, 1_000
-NAMES = {
-    "sampling": "sampling",
-    "distinct": "distinct",
-    "learning": "learning",
-    "search": "search",
-    "full": "search_and_learn",
-}
+NAMES = {"sampling": "sampling", "learning": "learning", "search": "search", "full": "search_and_learn"}
 
 
 def measure(

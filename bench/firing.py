@@ -35,6 +35,8 @@ from hunch.memory.reading import read_facts
 from hunch.memory.records import Concept, Hypothesis, Standing, Triple
 
 LEVELS = (0.05, 0.1, 0.2)
+FACTORS = 2
+"""Embeddings that judge, too."""
 EXPLAINED = 60
 """Insights whose explanations are tried by deleting facts."""
 
@@ -85,7 +87,7 @@ class _Bench:
         self.knowledge.add([], [Concept(name=name) for name in names if self.knowledge.resolve(name) is None])
         _say("grounder")
         began = time.monotonic()
-        self.grounder = StoreGrounder(self.knowledge, factors=True)
+        self.grounder = StoreGrounder(self.knowledge, factors=FACTORS)
         self.seconds_to_fit = time.monotonic() - began
         self.true, self.false = dict(data.true), dict(data.false)
         if not self.false["test"]:
@@ -284,7 +286,7 @@ def _sentences(triples: Sequence[Triple], data: Path) -> list[str]:
 
 def _permuted(bench: _Bench) -> dict[str, float]:
     """Return the figures of a store whose facts were shuffled."""
-    placebo = StoreGrounder(bench.knowledge, placebo=True, factors=True)
+    placebo = StoreGrounder(bench.knowledge, placebo=True, factors=FACTORS)
     return bench.auroc(placebo.meter.measure(bench.claims).strength)
 
 
@@ -298,8 +300,7 @@ def _baselines(bench: _Bench, evidence: Floats, cache: Path) -> tuple[dict[str, 
         "symmetric_spreading": baselines.spreading(links, claims),
     }
     scores["pagerank"], scores["pagerank_lift"] = baselines.pagerank(links, claims)
-    model = bench.grounder.meter.factors
-    assert model is not None
+    model = bench.grounder.meter.factors[0]
     scores["complex"] = model.scores(claims)
     known = [links.claims, *(bench.numbers(bench.true[name])[0] for name in bench.true)]
     rank = baselines.reciprocal_rank(model, claims[bench.label == 1], known)

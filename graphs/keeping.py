@@ -172,6 +172,6 @@ def figures(state: State, mind: Mind, learned: dict[str, float], seconds: float)
         "errors": sum(outcome.status is Status.ERROR for outcome in turn.outcomes) / count,
         "entropy_nats": sum(said.entropy_nats for said in turn.hypotheses) / count,
         **({} if mind.panel is None else {"rankings": len(turn.rankings)}),
-        **({} if mind.recipes is None else {"recipes": mind.recipes.tally()}),
+        **({} if mind.recipes is None else {"recipes": mind.recipes.tally(), "pushes": mind.recipes.pushes()}),
         **learned,
     }

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from hunch.memory.links import Floats, Ints, Links
@@ -26,6 +27,8 @@ RATE = 0.1
 PENALTY = 0.01
 """Weight of the 3-norm, per fact of a batch."""
 BATCH = 1_000
+CHUNK = 512
+"""Claims whose share among all concepts is computed together."""
 AMONG = 4_096
 """Answers that a question is told from in one step; of more concepts so many are drawn."""
 
@@ -55,15 +58,30 @@ class Factors:
         return cls(concept.vectors, relation.vectors)
 
     def scores(self, claims: Ints) -> Floats:
-        """Return how well each claim fits, both questions added, (N,); 0 where a part came after the learning."""
+        """Return how well each claim fits, both questions added, (N,); the parts must be known."""
+        (asked, kinds, answers), turned = self._questions(claims)
+        there = _inner(self.concept[asked] * self.relation[kinds], self.concept[answers])
+        return there + _inner(self.concept[turned[0]] * self.relation[turned[1]], self.concept[turned[2]])
+
+    def shares(self, claims: Ints) -> Floats:
+        """Return the log-probability of the object among all, and of the subject, (N, 2).
+
+        What a part that came after the learning has is that of an even choice.
+        """
+        shares = np.full((len(claims), 2), -np.log(max(len(self.concept), 1)))
+        known = np.flatnonzero(np.maximum(claims[:, 0], claims[:, 2]) < len(self.concept))
+        for side, question in enumerate(self._questions(claims[known])):
+            for at in range(0, len(known), CHUNK):
+                asked, kind, answer = (part[at : at + CHUNK] for part in question)
+                fits = _real(self.concept[asked] * self.relation[kind]) @ _real(self.concept).T
+                own = fits[np.arange(len(answer)), answer]
+                shares[known[at : at + CHUNK], side] = own - logsumexp(fits, axis=1)
+        return shares
+
+    def _questions(self, claims: Ints) -> tuple[tuple[Ints, Ints, Ints], tuple[Ints, Ints, Ints]]:
+        """Return what is asked, how, and the answer: once from the subject, once from the object."""
         s, r, o = claims.T
-        known = np.maximum(s, o) < len(self.concept)
-        s, r, o = s[known], r[known], o[known]
-        there = _inner(self.concept[s] * self.relation[r], self.concept[o])
-        back = _inner(self.concept[o] * self.relation[r + len(self.relation) // 2], self.concept[s])
-        scores = np.zeros(len(claims))
-        scores[known] = there + back
-        return scores
+        return (s, r, o), (o, r + len(self.relation) // 2, s)
 
 
 class _Table:

@@ -37,8 +37,8 @@ Himmelstein & Baranzini 2015):
 *Texts*: ``near`` and ``near_same``, the cosine similarity of the claim as a sentence to the nearest fact, and to the
 nearest of its relation (0 when none of those looked at is). Which facts are near is handed in, for it takes FAISS.
 
-*Factors*: ``factors``, how well the claim fits embeddings of the whole store (``hunch.memory.factors``); only where a
-network is given some.
+*Factors*: ``object_factors`` and ``subject_factors``, the log-probability of the object, of the subject, among all that
+there is, by embeddings of the whole store (``hunch.memory.factors``); only where a network is given some.
 
 The claim's own link is never walked and no term of a sum, though likeness and what stands in a relation are told from
 all links: a known fact is judged by hiding it. Nothing here draws at random but the rivals, a fixed
@@ -81,8 +81,8 @@ PATHS = ("direct", "bridges_open", "bridges", "bridges_damped", "chains", "meeti
 TEXTS = ("near", "near_same")
 EVIDENCE = (*ANALOGIES, *PATHS, *TEXTS)
 """The kinds of evidence, in the order of the columns of ``Network.evidence``."""
-FACTORS = "factors"
-"""The kind that comes after them where a network has factors."""
+FACTORS = ("object_factors", "subject_factors")
+"""The kinds that come after them where a network has factors."""
 POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequency", "object_frequency")
 """The controls, in the order of the columns of ``Network.popularity``."""
 BLOCK = 8
@@ -113,7 +113,7 @@ class Network:
         links: the store's facts as numbers.
         names: the concepts' names, whose words are looked at too; without them only facts count.
         near: finds facts nearest in text; without it ``TEXTS`` are 0.
-        factors: embeddings that claims must fit, too.
+        factors: embeddings that judge, too; the mean of what each says.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class Network:
         links: Links,
         names: Sequence[str] | None = None,
         near: Near | None = None,
-        factors: Factors | None = None,
+        factors: Sequence[Factors] = (),
     ) -> None:
         self.links = links
-        self.kinds = EVIDENCE if factors is None else (*EVIDENCE, FACTORS)
+        self.kinds = (*EVIDENCE, *FACTORS) if factors else EVIDENCE
         """The kinds of evidence that it has, in the order of columns."""
         self._factors = factors
         n, relations = links.concepts, links.relations
@@ -156,7 +156,7 @@ class Network:
         """
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
         structure = np.vstack([np.zeros((0, len(ANALOGIES) + len(PATHS))), *parts])
-        factors = [] if self._factors is None else [self._factors.scores(claims)]
+        factors = [np.mean([each.shares(claims) for each in self._factors], axis=0)] if self._factors else []
         return np.column_stack([structure, self.texts(claims) if texts is None else texts, *factors])
 
     def popularity(self, claims: Ints) -> Floats:

@@ -40,7 +40,7 @@ class Meter:
         links: observed facts.
         names: the concepts' names; None keeps words out.
         near: finds facts nearest in text.
-        factors: also learn embeddings of the facts, twice (once without what is hidden), and let them judge: minutes.
+        factors: how many embeddings of the facts judge, too; each is learned twice, once without what is hidden.
         seed: of what is hidden, and of the null.
 
     Raises:
@@ -53,18 +53,18 @@ class Meter:
         names: Sequence[str] | None = None,
         near: Near | None = None,
         *,
-        factors: bool = False,
+        factors: int = 0,
         seed: int = 0,
     ) -> None:
         self._names, self._near = names, near
-        factors = factors and len(links) >= FEWEST_TO_FIT
+        seeds = [seed + number for number in range(factors if len(links) >= FEWEST_TO_FIT else 0)]
 
         def part(some: Links) -> Network:
-            return Network(some, names, near, Factors.learned(some, seed=seed) if factors else None)
+            return Network(some, names, near, [Factors.learned(some, seed=each) for each in seeds])
 
         rng = np.random.default_rng([seed, 0])
         self.weights: Weights = fit_weights(links, rng, part)
-        self.factors = Factors.learned(links, seed=seed) if factors else None
+        self.factors = [Factors.learned(links, seed=each) for each in seeds]
         """Embeddings of the facts; they stay as they are when links change."""
         self.network = self._network(links)
         self.lore = learn_lore(self.network, rng)

@@ -21,7 +21,7 @@ from hunch.memory.knowledge import Knowledge
 from hunch.memory.reading import Reading, read_facts
 from hunch.memory.records import Fact, Firing, Grounding, Hypothesis, Standing, Triple
 from hunch.memory.values import Record
-from hunch.scenarios.options import Parser, check_writable, share, write
+from hunch.scenarios.options import Parser, check_writable, count, share, write
 from hunch.views.picture import firing_picture
 from hunch.views.progress import plain
 from hunch.views.telling import ClaimTold, PartTold, Told, told
@@ -150,8 +150,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--factors",
-        action="store_true",
-        help="let embeddings of the facts (ComplEx) judge, too: a little better, minutes for thirty thousand facts",
+        type=count,
+        default=0,
+        metavar="N",
+        help="let N embeddings of the facts (ComplEx) judge, too: better, half a minute each for thirty thousand facts",
     )
     parser.add_argument(
         "--alpha",

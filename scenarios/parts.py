@@ -18,7 +18,7 @@ from hunch.agent.forms import Form, form_for
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.protocols import Learner, Sparker
-from hunch.agent.recipe import PRESETS, RecipeBandit
+from hunch.agent.recipe import PRESETS, PUSHED, RecipeBandit
 from hunch.agent.refraining import Refrain
 from hunch.agent.small import Creativity, embedded_generator
 from hunch.graphs.budget import Budget
@@ -81,6 +81,8 @@ class Generating(Settings):
     Not through a chat template, where the same is said in many ways."""
     adaptive: bool = False
     """Choose among several recipes, for each kind of question, by what was kept before (Thompson sampling)."""
+    perturb: bool = False
+    """Choose so among pushes of the latent state too: noise of several strengths, at twice the time."""
     most_epochs: int = Field(60, ge=1)
     """Train the small generator for at most this many epochs; it stops earlier, when its creativity has peaked."""
 
@@ -234,8 +236,14 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         seed=config.seed,
         trust=config.grounding.trust,
         refrain=refrain,
-        recipes=RecipeBandit((generator.recipe, *PRESETS)) if config.generating.adaptive and arm.fresh else None,
+        recipes=_bandit(config.generating, generator.recipe) if arm.fresh else None,
     )
+
+
+def _bandit(generating: Generating, recipe: Recipe) -> RecipeBandit | None:
+    if not (generating.adaptive or generating.perturb):
+        return None
+    return RecipeBandit((recipe, *PRESETS, *(PUSHED if generating.perturb else ())))
 
 
 def _generator(kit: Kit, knowledge: Knowledge, facts: Sequence[Fact], notice: Callable[[str], None]) -> CausalGenerator:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from hunch.agent.environments.countdown import Countdown, CountdownForm, hindsight
+from hunch.agent.environments.countdown import Countdown, CountdownForm
 from hunch.agent.forms import Form
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.protocols import Environment
@@ -93,7 +93,6 @@ def _countdown(config: Config) -> World:
         roots=[asked.item(number)[0] for number in asked.items],
         generator=partial(_generator, config, known, CountdownForm(), looked_at, questions),
         found=item_of,
-        hindsight=hindsight,
         closes=True,
     )
 

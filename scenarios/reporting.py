@@ -33,6 +33,7 @@ from hunch.views.report import (
     ArmSummary,
     DiscoveryRow,
     InsightRow,
+    PushRow,
     RecipeRow,
     RejectedRow,
     Report,
@@ -159,6 +160,7 @@ def write(
         ),
         by_entropy=_by_entropy(draws),
         recipes=_recipes(events),
+        pushes=_pushes(events),
         updates=tuple(updates[i] for i in np.unique(np.linspace(0, len(updates) - 1, UPDATES).astype(int)))
         if updates
         else (),
@@ -225,6 +227,13 @@ def _recipes(events: Sequence[dict[str, Any]]) -> tuple[RecipeRow, ...]:
     """Return what each recipe brought, as the last round of a run told it."""
     told = events[-1].get("recipes", ()) if events else ()
     return tuple(RecipeRow(recipe=recipe, kept=kept, drawn=drawn) for recipe, kept, drawn in told)
+
+
+def _pushes(events: Sequence[dict[str, Any]]) -> tuple[PushRow, ...]:
+    """Return what pushes of the first kind brought, as the last round of a run told it."""
+    told = events[-1].get("pushes", ()) if events else ()
+    rows = [PushRow(kind=kind, strength=strength, kept=kept, drawn=drawn) for kind, strength, kept, drawn in told]
+    return tuple(row for row in rows if row.kind == rows[0].kind)
 
 
 def _updates(events: Sequence[dict[str, Any]], insights: Sequence[Experience]) -> list[UpdateRow]:

@@ -1,10 +1,8 @@
 """Worlds that answer: one mind for each way to spend the same number of verifier calls, and what each found.
 
-Five arms: ``sampling`` (the questions in random order, the generator as it is), ``learning`` (the same, and it is
+Four arms: ``sampling`` (the questions in random order, the generator as it is), ``learning`` (the same, and it is
 reinforced on what was confirmed), ``search`` (questions chosen by PUCT over lineages, the generator as it is) and
 ``full`` (search and learn: what the search found and how often it went on from there is distilled into the generator).
-Searching prunes duplicates: what is known or was said is drawn again before it is verified. ``distinct`` is sampling
-with this alone.
 """
 
 from __future__ import annotations
@@ -13,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from hunch.agent.generator import CausalGenerator
-from hunch.agent.learning.imitation import Hindsight, NovelImitation
+from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.protocols import Environment, Learner
-from hunch.agent.redrawing import Redrawing
 from hunch.agent.remembering import RememberingGrounder
 from hunch.agent.search import Ask, Search
 from hunch.agent.sparking import GivenQuestions
@@ -31,11 +29,10 @@ from hunch.scenarios import arms, reporting
 from hunch.scenarios.parts import FULL, Arm, Common
 from hunch.scenarios.results import ArmResult, arm_folder, result_of
 
+ArmName = Literal["sampling", "learning", "search", "full"]
 SEARCHING = ("search", "full")
-PRUNING = (*SEARCHING, "distinct")
 ARMS = (
     Arm("sampling", "questions in random order, no learning", learns=False),
-    Arm("distinct", "as sampling, but nothing known or said is verified again", learns=False),
     Arm("learning", "questions in random order, reinforced on what was confirmed", learns=True),
     Arm("search", "questions chosen by PUCT over lineages, no learning", learns=False),
     Arm(FULL.name, "search and learn", learns=True),
@@ -79,8 +76,6 @@ class World:
     """Names the discovery that a kept sample is; two samples with one name count once."""
     ask: Ask | None = None
     """Makes a question from an answer that was kept; None where answers lead nowhere."""
-    hindsight: Hindsight | None = None
-    """Tells what a refuted answer is right about; None where it teaches nothing."""
     closes: bool = False
     """Whether a question is done with once it was answered."""
 
@@ -104,21 +99,16 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
             hold=0.5,
             passes=config.passes,
             importance=partial(_visited, search) if arm.name in SEARCHING else None,
-            hindsight=world.hindsight,
         )
-    pruned = Redrawing(generator) if arm.name in PRUNING else None
-    if pruned is not None:
-        pruned.add((text, None) for text in world.known)
     return Mind(
         knowledge,
-        pruned or generator,
+        generator,
         grounder=RememberingGrounder(knowledge),
         sparker=search if arm.name in SEARCHING else GivenQuestions(world.roots),
         environment=world.environment,
         learner=learner,
         budget=config.budget,
         seed=config.seed,
-        refrain=pruned,
     )
 
 

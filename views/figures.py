@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
 
 from hunch.views.progress import plain
 
@@ -87,6 +88,26 @@ def standing_by_entropy(bins: Sequence[tuple[float, float, float, float]], *, ti
     axes.set_xlabel("entropy of what it drew from, nats per token", color=QUIET, size=9, labelpad=7, parse_math=False)
     axes.set_ylabel("% of samples", color=QUIET, size=9, labelpad=7, parse_math=False)
     _name_ends(axes, ends)
+    return _svg(figure, title)
+
+
+def yield_by_strength(rows: Sequence[tuple[float, int, int]], *, title: str = "By strength") -> str:
+    """Return how much is kept as a push gets harder, with 95 % intervals (Wilson).
+
+    Args:
+        rows: for each strength, ascending, how many samples were kept, and how many drawn (at least 1).
+        title: what the figure shows, for those who cannot see it.
+    """
+    figure = Figure(figsize=(7.6, 2.9), layout="constrained")
+    axes = _axes(figure)
+    at = [strength for strength, _, _ in rows]
+    share = np.array([100 * kept / drawn for _, kept, drawn in rows])
+    bounds = 100 * np.array([binomtest(kept, drawn).proportion_ci(method="wilson") for _, kept, drawn in rows])
+    reach = np.abs(bounds.reshape(-1, 2).T - share)
+    axes.errorbar(at, share, yerr=reach, color=COLOURS[2], linewidth=2, marker="o", markersize=4, capsize=3)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("strength of the push, in units of a state's norm", color=QUIET, size=9, labelpad=7)
+    axes.set_ylabel("% kept", color=QUIET, size=9, labelpad=7)
     return _svg(figure, title)
 
 

@@ -20,7 +20,15 @@ from pydantic import Field, FiniteFloat
 from hunch.memory.files import replace_file
 from hunch.memory.records import Firing, Standing, Triple
 from hunch.memory.values import Count, Record, Unit
-from hunch.views.figures import Curve, discovery_curves, insight_map, project, standing_by_entropy, strong_and_far
+from hunch.views.figures import (
+    Curve,
+    discovery_curves,
+    insight_map,
+    project,
+    standing_by_entropy,
+    strong_and_far,
+    yield_by_strength,
+)
 from hunch.views.picture import firing_picture
 from hunch.views.progress import plain
 
@@ -57,6 +65,16 @@ class RecipeRow(Record):
     """What one recipe brought."""
 
     recipe: str
+    drawn: Count
+    kept: Count
+
+
+class PushRow(Record):
+    """What pushes of one strength brought."""
+
+    kind: str
+    strength: FiniteFloat
+    """0 is the same recipe without."""
     drawn: Count
     kept: Count
 
@@ -179,6 +197,8 @@ class Report(Record):
     insight and hallucination."""
     recipes: tuple[RecipeRow, ...] = ()
     """What each recipe brought, where several were chosen among."""
+    pushes: tuple[PushRow, ...] = ()
+    """Of one kind: what pushing the latent state harder and harder brought."""
     updates: tuple[UpdateRow, ...] = ()
     """Of the full loop: all, or as many as a page bears, evenly spaced."""
     updates_total: Count = 0
@@ -277,6 +297,7 @@ def render(report: Report) -> str:
         kept_figure=_curves(report.curves, "distinct hypotheses kept"),
         true_figure=_curves(report.true_curves, "distinct true hypotheses"),
         entropy_figure=_by_entropy(report.by_entropy),
+        push_figure=_by_strength(report.pushes),
         far_figure=_far(report.far),
         map_figure=_map(report.map),
         section_figures=[drawn(section.figure) for section in report.sections],
@@ -296,6 +317,13 @@ def _picture(fired: Sequence[Firing], report: Report, claim: Triple | None, sent
 def _curves(curves: dict[str, Curve], ylabel: str) -> Markup:
     """Return a figure of discovery curves; empty where there is no curve."""
     return Markup(discovery_curves(curves, ylabel=ylabel, title=f"{ylabel} by samples drawn") if curves else "")
+
+
+def _by_strength(rows: Sequence[PushRow]) -> Markup:
+    """Return the figure of yield against the strength of a push; empty where fewer than two were tried."""
+    tried = [(row.strength, row.kept, row.drawn) for row in rows if row.drawn]
+    title = "Yield by strength of the push"
+    return Markup(yield_by_strength(tried, title=title) if len(tried) > 1 else "")
 
 
 def _by_entropy(bins: Sequence[tuple[float, float, float, float]]) -> Markup:

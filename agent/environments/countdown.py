@@ -23,7 +23,6 @@ MOST = 100
 PLACES = "abcdef"
 """Names of the numbers given, in order."""
 
-_WORTH = re.compile(r"is worth ([0-9]{1,3})")
 _SIGN = re.compile(r"[0-9]+|[-+*/^()]")
 
 
@@ -78,18 +77,6 @@ class Countdown:
         if value != target:
             return Outcome(status=Status.REFUTED, evidence=f"is worth {str(value)[:40]}")
         return Outcome(status=Status.CONFIRMED, score=1.0, evidence=f"is worth {target}")
-
-
-def hindsight(said: Hypothesis, outcome: Outcome) -> str | None:
-    """Return the item that an answer solves instead: the same numbers, its own worth as the target; None if there is none.
-
-    It is told from what the verifier said of it.
-    """
-    worth = _WORTH.fullmatch(outcome.evidence)
-    if worth is None or not 1 <= int(worth[1]) <= MOST:
-        return None
-    question, _, answer = said.text.partition(" : ")
-    return f"{question.partition(' =')[0]} = {worth[1]} : {answer}"
 
 
 @cache

@@ -4,9 +4,6 @@ Each step lowers ``sum_i w_i CE(novel_i) / sum_i w_i + replay * CE(archive) + ho
 hypotheses that were kept and had not been kept before (expert iteration, Anthony et al. 2017), weighted by their
 reward, beside what must not be forgotten (``hunch.agent.learning.rehearsal``).
 
-What was refuted may still be right about something else: an answer that misses its target reaches another. With
-``hindsight`` it is learned as the answer to that (hindsight experience replay, Andrychowicz et al. 2017).
-
 Sampling hot is no bias here: the loss asks what was kept, not how likely the sampler was to draw it.
 """
 
@@ -22,9 +19,7 @@ from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning.rehearsal import Rehearsal, Rows
 from hunch.agent.learning.training import Trainer, pieces
 from hunch.agent.small import next_token_loss
-from hunch.memory.records import Experience, Hypothesis, Outcome, Status, Turn
-
-Hindsight = Callable[[Hypothesis, Outcome], str | None]
+from hunch.memory.records import Experience, Turn
 
 
 class NovelImitation:
@@ -44,8 +39,6 @@ class NovelImitation:
         checkpointing: recompute activations instead of holding them.
         importance: how often an experience of the archive is rehearsed, against others; with the visits of a search
             this distils its policy into the generator (expert iteration).
-        hindsight: tells what a refuted hypothesis is right about, as a text to learn, from what the environment said of
-            it; nothing is learned from what was refuted when left out.
     """
 
     def __init__(
@@ -63,7 +56,6 @@ class NovelImitation:
         precision: str = "float32",
         checkpointing: bool = False,
         importance: Callable[[Experience], float] | None = None,
-        hindsight: Hindsight | None = None,
     ) -> None:
         self._trainer = Trainer(
             generator, learning_rate=learning_rate, precision=precision, checkpointing=checkpointing
@@ -74,36 +66,25 @@ class NovelImitation:
         self._piece = piece
         self._elite = elite
         self._passes = passes
-        self._hindsight = hindsight
 
     def learn(
         self, turn: Turn, kept: Sequence[Experience], archive: Sequence[Experience], rng: np.random.Generator
     ) -> dict[str, float]:
-        """Take ``passes`` times as many steps as what is learned fills batches, at least one; none for nothing."""
-        lessons = self._lessons(turn)
-        if not kept and not lessons:
+        """Take ``passes`` times as many steps as the elite fills batches, at least one; none when nothing was kept."""
+        if not kept:
             return {}
         self._generator.version += 1
-        least = np.quantile([experience.verdict.reward for experience in kept], 1 - self._elite) if kept else 0.0
+        least = np.quantile([experience.verdict.reward for experience in kept], 1 - self._elite)
         kept = [experience for experience in kept if experience.verdict.reward >= least]
         lines = self._rehearsal.rows(kept)
-        novel = [*(row for rows in lines for row in rows), *lessons]
-        weights = np.r_[np.repeat([max(e.verdict.reward, 1e-3) for e in kept], list(map(len, lines))), [1.0] * len(lessons)]
+        novel = [row for rows in lines for row in rows]
+        weights = np.repeat([max(e.verdict.reward, 1e-3) for e in kept], list(map(len, lines)))
         steps = max(1, round(self._passes * len(novel) / self._batch))
         told: list[float] = []
         for _ in range(steps):
             picked = rng.choice(len(novel), size=min(self._batch, len(novel)), p=weights / weights.sum())
             self._trainer.step(self._losses([novel[i] for i in picked], archive, rng, told))
         return {"loss": sum(told) / steps, "steps": float(steps)}
-
-    def _lessons(self, turn: Turn) -> Rows:
-        """Return the token ids of what a round's refuted hypotheses are right about, each once."""
-        if self._hindsight is None:
-            return []
-        told = zip(turn.hypotheses, turn.outcomes, strict=True)
-        texts = [self._hindsight(said, outcome) for said, outcome in told if outcome.status is Status.REFUTED]
-        lines = [line for text in dict.fromkeys(texts) if text for line in self._generator.form.lines(text, None)]
-        return self._generator.line_rows(lines)
 
     def _losses(
         self, rows: Rows, archive: Sequence[Experience], rng: np.random.Generator, told: list[float]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hunch.agent.recipe import EVEN, PLAIN, PRESETS, UNCLICHED, WILD, RecipeBandit, described, shaped
+from hunch.agent.recipe import EVEN, PLAIN, PRESETS, PUSHED, UNCLICHED, WILD, RecipeBandit, described, shaped
 from hunch.memory.errors import InputError
 from hunch.memory.records import Hypothesis, Perturbation, Recipe, Spark
 
@@ -208,3 +208,11 @@ def test_bad_arguments_are_refused() -> None:
             RecipeBandit(memory=memory)
     with pytest.raises(InputError, match=r"a recipe is .*but the bandit has no such"):
         RecipeBandit(ARMS).told([REPRESENTATIVE], [UNCLICHED], [1], 4)
+
+
+def test_pushes_are_told_beside_what_they_push() -> None:
+    bandit, spark = RecipeBandit((PLAIN, EVEN, *PUSHED)), REPRESENTATIVE
+    bandit.told([spark] * 3, [EVEN, PUSHED[0], PUSHED[2]], [2, 1, 0], 4)
+    assert bandit.pushes() == [("noise", 0.0, 2, 4), ("noise", 0.1, 1, 4), ("noise", 0.2, 0, 0), ("noise", 0.4, 0, 4)]
+    assert RecipeBandit(PRESETS).pushes() == []
+    assert {recipe.perturbation and recipe.perturbation.kind for recipe in PUSHED} == {"noise"}

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from hunch.memory import factors
 from hunch.memory.calibration import OBJECT, swaps
 from hunch.memory.factors import PENALTY, RATE, Factors
-from hunch.memory.firing import EVIDENCE
+from hunch.memory.firing import EVIDENCE, FACTORS
 from hunch.memory.links import Ints, Links
 from hunch.memory.meter import Meter
 from hunch.memory.weighing import Scale
@@ -58,24 +58,35 @@ def test_one_step_is_that_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_allclose(became.view(np.float32).reshape(slope.shape)[moved], expected[moved], rtol=1e-4, atol=1e-6)
 
 
-def test_the_same_links_give_the_same_and_strangers_score_nothing() -> None:
+def test_the_same_links_give_the_same_and_strangers_are_as_likely_as_any() -> None:
     links = stated(turned_pairs(5), 10)
     one, other = (Factors.learned(links, width=4, epochs=3) for _ in range(2))
     assert_array_equal(one.concept, other.concept)
-    assert_array_equal(one.scores(np.array([(0, 0, 10), (12, 1, 3)])), [0.0, 0.0])
+    assert_allclose(one.shares(np.array([(0, 0, 10), (12, 1, 3)])), -np.log(10))
     assert not np.array_equal(one.concept, Factors.learned(links, width=4, epochs=3, seed=1).concept)
+
+
+def test_shares_are_the_softmax_over_all_answers_and_all_askers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "CHUNK", 3)
+    links = stated(turned_pairs(5), 10)
+    model = Factors.learned(links, width=4, epochs=5)
+    c, r = model.concept.astype(complex), model.relation.astype(complex)
+    for (s, k, o), (of_object, of_subject) in zip(links.claims, model.shares(links.claims), strict=True):
+        there, back = np.real((c[s] * r[k]) @ c.conj().T), np.real((c[o] * r[k + 2]) @ c.conj().T)
+        assert of_object == pytest.approx(np.log(np.exp(there[o]) / np.exp(there).sum()), abs=1e-4)
+        assert of_subject == pytest.approx(np.log(np.exp(back[s]) / np.exp(back).sum()), abs=1e-4)
 
 
 def test_a_meter_with_factors_looks_at_them() -> None:
     links, hidden = planted()
-    meter = Meter(links, factors=True)
-    assert meter.factors is not None and meter.network.kinds[-1] == "factors"
+    meter = Meter(links, factors=2)
+    assert len(meter.factors) == 2 and meter.network.kinds == (*EVIDENCE, *FACTORS)
     claims = np.vstack([hidden, swaps(links, np.random.default_rng(3), 200, OBJECT)])
     evidence = meter.measure(claims).evidence
-    assert_array_equal(evidence[:, -1], meter.factors.scores(claims))
-    assert isinstance(meter.weights, Scale) and meter.weights.weight.shape == meter.usual.shape == (len(EVIDENCE) + 1,)
+    assert_allclose(evidence[:, -2:], sum(each.shares(claims) for each in meter.factors) / 2)
+    assert isinstance(meter.weights, Scale) and meter.weights.weight.shape == meter.usual.shape == (len(EVIDENCE) + 2,)
     plain = Meter(links)
-    assert plain.factors is None and plain.network.kinds == EVIDENCE
-    assert_array_equal(plain.measure(claims).evidence, evidence[:, :-1])
+    assert not plain.factors and plain.network.kinds == EVIDENCE
+    assert_array_equal(plain.measure(claims).evidence, evidence[:, :-2])
     meter.renew(links.take(np.arange(len(links) - 5)))
-    assert_array_equal(meter.measure(claims).evidence[:, -1], evidence[:, -1])
+    assert_array_equal(meter.measure(claims).evidence[:, -2:], evidence[:, -2:])

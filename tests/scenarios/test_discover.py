@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from hunch.memory.experience import Archive
 from hunch.memory.ledger import Ledger
 from hunch.memory.records import Draw, Triple
 from hunch.scenarios import cli
@@ -157,3 +158,13 @@ def test_a_second_writer_is_refused(home: Path, capsys: pytest.CaptureFixture[st
     with FileLock(home / "run" / ".lock"):
         assert cli.main(words(home, "--arms")) == 2
     assert "is being written to by another process; wait for it or give another" in capsys.readouterr().err
+
+
+def test_pushes_of_the_latent_state_are_chosen_among_and_told(home: Path, tmp_path: Path) -> None:
+    assert cli.main([*words(home), "--generating.perturb", "--run", str(tmp_path / "pushed")]) == 0
+    with Ledger(arm_folder(tmp_path / "pushed", "full") / "memory.sqlite", read_only=True) as ledger:
+        pushed = [kept.hypothesis.recipe.perturbation for kept in Archive(ledger).all()]
+    assert any(push is not None and push.kind == "noise" for push in pushed) and None in pushed
+    page = (tmp_path / "pushed" / "report.html").read_text()
+    assert "Yield by strength of the push" in page and "noise 0.4" in page
+    assert "Yield by strength of the push" not in (home / "run" / "report.html").read_text()

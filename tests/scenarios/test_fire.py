@@ -135,6 +135,13 @@ def test_one_hypothesis_is_told_in_full(here: Path, capsys: pytest.CaptureFixtur
     assert one["claims"][0]["fired"][0]["share"] > 0
 
 
+def test_embeddings_judge_where_they_are_asked_to(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["drug1 | relieves | ill5", "--facts", "facts.tsv"]
+    said = out(capsys, *words, "--factors", "1")
+    assert "object_factors -" in said and "by embeddings of the facts" in said
+    assert "object_factors" not in out(capsys, *words)
+
+
 def test_several_are_tested_together(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,5 +123,3 @@ def test_only_arms_that_learn_have_a_learner_and_only_search_chooses(tmp_path: P
     minds = {arm.name: mind_of(world, config, arm, None, print) for arm in ARMS}
     assert {name for name, mind in minds.items() if isinstance(mind.learner, NovelImitation)} == {"learning", "full"}
     assert {name for name, mind in minds.items() if hasattr(mind.sparker, "told")} == {"search", "full"}
-    assert {name for name, mind in minds.items() if mind.refrain is not None} == {"search", "full", "distinct"}
-    assert all(mind.refrain in (None, mind.generator) for mind in minds.values())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
-from hunch.views.figures import discovery_curves, insight_map, project, strong_and_far
+from hunch.views.figures import discovery_curves, insight_map, project, strong_and_far, yield_by_strength
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '</title><script>alert("1")</script> $\\frac{ & \x1b[31m \u202e 漢 {{ 7*7 }}'
@@ -114,3 +114,10 @@ def test_no_text_breaks_a_figure(one: str, other: str) -> None:
     parsed(discovery_curves({one: ([0, 1], [0, 1])}, ylabel=other, xlabel=one, title=other))
     parsed(insight_map(np.eye(3), np.eye(3)[:1], labels=[one], strengths=[1.0], title=other))
     parsed(strong_and_far([1.0], [0.5], labels=[one], title=other))
+
+
+def test_yield_is_drawn_with_its_interval_at_each_strength() -> None:
+    rows = [(0.0, 5, 10), (0.2, 1, 10), (0.4, 0, 10)]
+    root = parsed(yield_by_strength(rows, title="Yield"))
+    assert "strength of the push" in words(root) and "% kept" in words(root)
+    assert yield_by_strength(rows) != yield_by_strength([(0.0, 5, 10), (0.2, 1, 10), (0.4, 3, 10)])
