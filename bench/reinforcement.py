@@ -10,8 +10,8 @@
 
 Arms: ``hot`` (no memory, no learning), ``fresh`` (no learning; nothing is said twice), ``grpo`` (the usual: drawn at
 T = 1, rewarded for acceptance, no memory, no anchor), ``placebo`` (the loop with meaning destroyed) and ``full``. With
-``rules`` each rule of ``hunch.scenarios.rules`` takes the place of the full loop's. Runs go side by side, one thread
-each.
+``rules`` each rule of ``hunch.scenarios.rules`` takes the place of the full loop's, and truths are those of the
+validation split, for a rule is chosen by them. Runs go side by side, one thread each.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def measure(
     """Return the figures of each task: medians over seeds, with the least and the most.
 
     Args:
-        seeds: runs of each arm; ``literature`` has ``LITERATURE_SEEDS`` unless this is less than three.
+        seeds: runs of each arm; ``literature`` has ``LITERATURE_SEEDS`` unless this is less than three, or for rules.
         runs: folder of the runs.
         cache: folder of trained generators.
         data: folder of ``train.txt``, ``valid.txt``, ``test.txt`` and, if there is one, ``labels.txt``.
@@ -106,9 +106,9 @@ def measure(
                 for sampler in SAMPLERS
             ]
             best = SAMPLERS[int(np.argmax([one.result()["true_found"] for one in tried]))]
-            names = arms if "hot" in arms else ["hot", *arms]
+            names, truths = (["hot", *arms], "valid.txt") if rules else (arms, "test.txt")
             todo = {
-                (name, seed): pool.submit(_discover, name, seed, folder, runs, cache, drawn, best, "test.txt")
+                (name, seed): pool.submit(_discover, name, seed, folder, runs, cache, drawn, best, truths)
                 for seed in range(seeds)
                 for name in names
             }
@@ -121,8 +121,8 @@ def measure(
             figures["discover"]["hot_sampler"] = {"temperature": best.temperature, "min_p": best.min_p}
             _say("discover")
         if "literature" in tasks:
-            count = LITERATURE_SEEDS if seeds > 2 else seeds
-            names = arms if rules else ["hot", "fresh", "full"]
+            count = LITERATURE_SEEDS if seeds > 2 and not rules else seeds
+            names = ["hot", *arms] if rules else ["hot", "fresh", "full"]
             drawn = samples or SAMPLES["literature"]
             todo: dict[tuple[str, int], Future[list[int]]] = {
                 (name, seed): pool.submit(_literature, name, seed, runs, cache, drawn)
@@ -130,7 +130,7 @@ def measure(
                 for name in names
             }
             at = {name: [todo[name, seed].result() for seed in range(count)] for name in names}
-            figures["literature"] = _faster(at, against="hot") if "hot" in at else {"found_at": at}
+            figures["literature"] = _faster(at, against="hot")
             _say("literature")
     if "trl" in tasks:
         figures["trl"] = trl_side.measure(seeds)
