@@ -9,11 +9,11 @@ is about twice as fast; it is exact to rounding. Equal prompts are computed once
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+from torch.nn.functional import layer_norm
 from transformers import GPT2LMHeadModel, PreTrainedModel
 
 
@@ -102,21 +102,26 @@ class Decoding:
 
 
 class SmallDecoding:
-    """Steps of a GPT-2 in float32, by hand."""
+    """Steps of a GPT-2 in float32, by hand, in buffers that are made once: fresh ones would cost a page fault each."""
 
     def __init__(self, model: GPT2LMHeadModel, prompts: Tensor, mask: Tensor, most: int) -> None:
         self._model = model
         self._first = Decoding(model, prompts, mask, shared=True)
         self._place = prompts.size(1)
-        count, heads = len(prompts), model.config.n_head
-        width = model.config.n_embd // heads
+        count, device, body = len(prompts), prompts.device, cast(Any, model.transformer)
+        self._heads, size = model.config.n_head, model.config.n_embd
+        self._scale = (size // self._heads) ** -0.5
         self._keys, self._values = torch.empty(
-            (2, model.config.n_layer, count, heads, self._place + most, width), device=prompts.device
+            (2, model.config.n_layer, count, self._heads, self._place + most, size // self._heads), device=device
         )
-        seen = torch.ones((count, 1, 1, self._place + most), dtype=torch.bool, device=prompts.device)
-        seen[:, 0, 0, : self._place] = mask.bool()
-        self._seen = seen
+        seen = torch.ones((count, 1, self._place + most), dtype=torch.bool, device=device)
+        seen[:, 0, : self._place] = mask.bool()
+        self._unseen = torch.zeros(seen.shape, device=device).masked_fill(~seen, -torch.inf)
+        self._unseen = self._unseen.expand(-1, self._heads, -1).reshape(count * self._heads, 1, -1)
         self._position = mask.sum(-1)
+        self._asked = torch.empty((count, 3 * size), device=device)
+        self._inner = [torch.empty((count, block.mlp.c_fc.nf), device=device) for block in body.h]
+        self._logits = torch.empty((count, model.config.vocab_size), device=device)
 
     def begin(self) -> Tensor:
         """Return the logits after each prompt, (N, V)."""
@@ -127,30 +132,29 @@ class SmallDecoding:
         return logits
 
     def go_on(self, token: Tensor) -> Tensor:
-        """Return the logits after one more token of each row."""
+        """Return the logits after one more token of each row; the next step writes over them."""
         body: Any = self._model.transformer
         states = body.wte.weight[token] + body.wpe.weight[self._position]  # (N, D)
         count, width = states.shape
-        heads, end = self._keys.size(2), self._place + 1
+        end, rows = self._place + 1, count * self._heads
+        unseen = self._unseen[..., :end]
         for number, block in enumerate(body.h):
             normed = layer_norm(states, (width,), block.ln_1.weight, block.ln_1.bias, block.ln_1.eps)
-            asked = torch.addmm(block.attn.c_attn.bias, normed, block.attn.c_attn.weight)
-            query, key, value = asked.view(count, 3, heads, 1, -1).unbind(1)
-            self._keys[number, :, :, self._place] = key[:, :, 0]
-            self._values[number, :, :, self._place] = value[:, :, 0]
-            found = scaled_dot_product_attention(
-                query,
-                self._keys[number, :, :, :end],
-                self._values[number, :, :, :end],
-                attn_mask=self._seen[..., :end],
-            )
-            states = states + torch.addmm(block.attn.c_proj.bias, found.reshape(count, width), block.attn.c_proj.weight)
+            asked = torch.addmm(block.attn.c_attn.bias, normed, block.attn.c_attn.weight, out=self._asked)
+            query, key, value = asked.view(count, 3, self._heads, -1).unbind(1)
+            keys, values = self._keys[number], self._values[number]  # (N, H, T, D / H)
+            keys[:, :, self._place], values[:, :, self._place] = key, value
+            keys, values = keys.flatten(0, 1)[:, :end], values.flatten(0, 1)[:, :end]
+            near = torch.baddbmm(unseen, query.reshape(rows, 1, -1), keys.transpose(1, 2), alpha=self._scale)
+            found = torch.bmm(near.softmax(-1), values).view(count, width)
+            states.addmm_(found, block.attn.c_proj.weight).add_(block.attn.c_proj.bias)
             normed = layer_norm(states, (width,), block.ln_2.weight, block.ln_2.bias, block.ln_2.eps)
-            inner = gelu(torch.addmm(block.mlp.c_fc.bias, normed, block.mlp.c_fc.weight), approximate="tanh")
-            states = states + torch.addmm(block.mlp.c_proj.bias, inner, block.mlp.c_proj.weight)
+            inner = torch.addmm(block.mlp.c_fc.bias, normed, block.mlp.c_fc.weight, out=self._inner[number])
+            torch.ops.aten.gelu_(inner, approximate="tanh")
+            states.addmm_(inner, block.mlp.c_proj.weight).add_(block.mlp.c_proj.bias)
         normed = layer_norm(states, (width,), body.ln_f.weight, body.ln_f.bias, body.ln_f.eps)
         self._place, self._position = end, self._position + 1
-        return linear(normed, self._model.lm_head.weight)
+        return torch.mm(normed, self._model.lm_head.weight.T, out=self._logits)
 
 
 def last(model: PreTrainedModel, count: int) -> dict[str, int]:

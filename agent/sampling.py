@@ -11,12 +11,15 @@ A row's random numbers come from its own seed: one uniform number a token, looke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from hunch.agent.decoding import decoding
@@ -43,15 +46,33 @@ class Samples:
     """(N,) mean entropy of the distributions drawn from."""
 
 
-def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """Return where the cumulative sum of (N, V) probabilities passes ``uniform``, (N,) in [0, 1): (N,) indices."""
-    cumulative = probabilities.double().cumsum(-1)
-    index = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[:, -1:], right=True).squeeze(-1)
-    if (index == probabilities.size(-1)).any():
-        # rounding may land beyond the end: step back to the last token that can be drawn
-        last = probabilities.size(-1) - 1 - (probabilities.flip(-1) > 0).int().argmax(-1)
-        index = torch.minimum(index, last)
-    return index
+def draw(chances: Tensor, uniform: Tensor) -> Tensor:
+    """Return where the cumulative sum of (N, V) chances passes ``uniform``, (N,) in [0, 1), of the whole: (N,) indices.
+
+    Chances need not sum to 1. They are summed in blocks first and then within the block that is hit: two short rows in
+    double precision in place of a long one.
+    """
+    block = _block(chances.size(-1))
+    if chances.size(-1) % block:
+        chances = functional.pad(chances, (0, -chances.size(-1) % block))
+    blocks = chances.view(len(chances), -1, block)
+    through = blocks.sum(-1, dtype=torch.float64).cumsum(-1)
+    goal = uniform.clamp(max=1 - 2**-52).unsqueeze(-1) * through[:, -1:]  # below the whole, however it is rounded
+    hit = torch.searchsorted(through, goal, right=True)
+    before = torch.where(hit > 0, through.gather(-1, (hit - 1).clamp(min=0)), 0.0)
+    inside = blocks.gather(1, hit.unsqueeze(-1).expand(-1, -1, block)).squeeze(1)
+    place = torch.searchsorted(inside.cumsum(-1, dtype=torch.float64), goal - before, right=True)
+    if (place == block).any():
+        # rounding may land beyond the block: step back to its last token that can be drawn
+        place = torch.minimum(place, block - 1 - (inside.flip(-1) > 0).int().argmax(-1, keepdim=True))
+    return (hit * block + place).squeeze(-1)
+
+
+@cache
+def _block(size: int) -> int:
+    """Return about the square root of a size; one that divides it, where there is."""
+    root = max(math.isqrt(size), 1)
+    return next((block for block in range(root, 2 * root) if size % block == 0), root)
 
 
 @torch.inference_mode()
@@ -130,18 +151,22 @@ def _drawn(
         # a random prefix is no part of the line
         said = [place_of(row[recipe.seed_prefix :]) for row, recipe in zip(rows, recipes, strict=True)]
     steps = decoding(model, prompts, mask, most, shared=shared)
+    buffer = torch.empty(0, device=device)  # made once: a fresh one in each step would cost a page fault each time
     for step in range(most):
         logits = steps.go_on(drawn[-1]) if drawn else steps.begin()
         logits = logits.float()
         heated = logits if as_it_is else _shaped(groups, logits, uniform_2_N_T[1, :, step], refrain, said)
-        wild = torch.log_softmax(heated, -1)
-        chance = wild.exp()
-        token = torch.where(open_rows, draw(chance, uniform_2_N_T[0, :, step]), pad)
+        top = heated.amax(-1, keepdim=True)
+        chances = torch.sub(heated, top, out=buffer).exp_()  # relative to the likeliest
+        whole = chances.sum(-1)
+        token = torch.where(open_rows, draw(chances, uniform_2_N_T[0, :, step]), pad)
         at = token.unsqueeze(-1)
-        gained = wild.gather(-1, at).squeeze(-1)
+        total = whole.log() + top.squeeze(-1)
+        gained = heated.gather(-1, at).squeeze(-1) - total
         plain = gained if as_it_is else logits.gather(-1, at).squeeze(-1) - logits.logsumexp(-1)
-        # what was cut has chance 0 and log-chance -inf, but adds nothing to the entropy
-        entropy = -torch.linalg.vecdot(chance, wild if as_it_is else wild.clamp(min=torch.finfo(wild.dtype).min))
+        # what was cut has chance 0 and logit -inf, but adds nothing to the entropy
+        finite = heated if as_it_is else heated.clamp(min=torch.finfo(heated.dtype).min)
+        entropy = total - torch.linalg.vecdot(chances, finite) / whole
         totals += torch.where(open_rows, torch.stack([gained, plain, entropy]), 0.0)
         lengths += open_rows
         drawn.append(token)

@@ -251,7 +251,7 @@ def test_a_push_is_not_lost_under_the_key_value_cache(
     steps: list[Tensor] = []
 
     def greedy(chance: Tensor, uniform: Tensor) -> Tensor:
-        steps.append(chance)
+        steps.append(chance / chance.sum(-1, keepdim=True))
         return chance[:, 1:].argmax(-1) + 1  # never the end
 
     monkeypatch.setattr("hunch.agent.sampling.draw", greedy)

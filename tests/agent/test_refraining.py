@@ -63,7 +63,10 @@ def test_what_is_held_back_is_left_out_and_the_rest_stays_in_proportion(
         for name in names
     ]
     steps: list[Tensor] = []
-    monkeypatch.setattr("hunch.agent.sampling.draw", lambda chance, u: steps.append(chance) or draw(chance, u))
+    monkeypatch.setattr(
+        "hunch.agent.sampling.draw",
+        lambda chance, u: steps.append(chance / chance.sum(-1, keepdim=True)) or draw(chance, u),
+    )
     refrain = refraining(generator, [("", triple) for triple in triples])
     out = said_after(generator, text, refrain, Recipe(temperature=1.5))
     with torch.no_grad():
