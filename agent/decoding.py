@@ -1,9 +1,9 @@
 """One token after another: what a model says next of each row, given all before.
 
 ``Decoding`` works with any causal language model of transformers and its key-value cache. ``SmallDecoding`` does for a
-GPT-2 what its forward pass does, without what surrounds it there: keys and values go into one buffer that is large
-enough from the start, and nothing is checked or dispatched. For small models, whose steps are mostly such overhead, it
-is about twice as fast; it is exact to rounding. Equal prompts are computed once by either.
+GPT-2 what its forward pass does, without what surrounds it there: keys, values and all that is large go into buffers
+made at the start, and nothing is checked or dispatched. For small models, whose steps are mostly such overhead, it is
+about twice as fast; it is exact to rounding. Equal prompts are computed once by either.
 """
 
 from __future__ import annotations

@@ -9,12 +9,14 @@ is good for is seeing regularities that no one path or analogy shows.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from hunch.memory.links import Floats, Ints, Links
@@ -29,8 +31,8 @@ PENALTY = 0.01
 BATCH = 1_000
 CHUNK = 512
 """Claims whose share among all concepts is computed together."""
-AMONG = 4_096
-"""Answers that a question is told from in one step; of more concepts so many are drawn."""
+AMONG, DRAWN = 4_096, 2_048
+"""Up to so many concepts a question's answer is told from all others; of more, from as many as are drawn in a step."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,14 @@ class Factors:
                     _step(concept, relation, asked[order[at : at + BATCH]], rng)
         return cls(concept.vectors, relation.vectors)
 
+    @classmethod
+    def several(cls, links: Links, seeds: Sequence[int]) -> list[Factors]:
+        """Learn one after each seed, as many at a time as there are cores; each the same as alone."""
+        if not seeds:
+            return []
+        with threadpool_limits(1), ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
+            return list(pool.map(lambda seed: cls.learned(links, seed=seed), seeds))
+
     def scores(self, claims: Ints) -> Floats:
         """Return how well each claim fits, both questions added, (N,); the parts must be known."""
         (asked, kinds, answers), turned = self._questions(claims)
@@ -74,8 +84,10 @@ class Factors:
             for at in range(0, len(known), CHUNK):
                 asked, kind, answer = (part[at : at + CHUNK] for part in question)
                 fits = _real(self.concept[asked] * self.relation[kind]) @ _real(self.concept).T
+                fits -= fits.max(axis=1, keepdims=True)
                 own = fits[np.arange(len(answer)), answer]
-                shares[known[at : at + CHUNK], side] = own - logsumexp(fits, axis=1)
+                np.exp(fits, out=fits)
+                shares[known[at : at + CHUNK], side] = own - np.log(fits.sum(axis=1))
         return shares
 
     def _questions(self, claims: Ints) -> tuple[tuple[Ints, Ints, Ints], tuple[Ints, Ints, Ints]]:
@@ -102,7 +114,7 @@ class _Table:
 def _step(concept: _Table, relation: _Table, asked: Ints, rng: np.random.Generator) -> None:
     subject, kind, answer = asked.T
     size, count = len(concept.vectors), len(asked)
-    pool = np.arange(size) if size <= AMONG else np.unique(np.r_[answer, rng.integers(size, size=AMONG)])
+    pool = np.arange(size) if size <= AMONG else np.unique(np.r_[answer, rng.integers(size, size=DRAWN)])
     a, r, b = concept.vectors[subject], relation.vectors[kind], concept.vectors[answer]
     among = concept.vectors[pool]
     told = a * r

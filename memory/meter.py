@@ -60,11 +60,11 @@ class Meter:
         seeds = [seed + number for number in range(factors if len(links) >= FEWEST_TO_FIT else 0)]
 
         def part(some: Links) -> Network:
-            return Network(some, names, near, [Factors.learned(some, seed=each) for each in seeds])
+            return Network(some, names, near, Factors.several(some, seeds))
 
         rng = np.random.default_rng([seed, 0])
         self.weights: Weights = fit_weights(links, rng, part)
-        self.factors = [Factors.learned(links, seed=each) for each in seeds]
+        self.factors = Factors.several(links, seeds)
         """Embeddings of the facts; they stay as they are when links change."""
         self.network = self._network(links)
         self.lore = learn_lore(self.network, rng)

@@ -27,9 +27,10 @@ def turned_pairs(size: int) -> Ints:
     return np.array([*((i, 0, size + i) for i in range(size)), *((size + i, 1, i) for i in range(size))])
 
 
-@pytest.mark.parametrize("among", [4096, 10])
+@pytest.mark.parametrize("among", [4096, 5])
 def test_what_was_shown_scores_above_all_else(among: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factors, "AMONG", among)
+    monkeypatch.setattr(factors, "DRAWN", among)
     monkeypatch.setattr(factors, "PENALTY", 0.0)
     claims = turned_pairs(10)
     model = Factors.learned(stated(claims, 20), width=16, epochs=60)
@@ -64,6 +65,13 @@ def test_the_same_links_give_the_same_and_strangers_are_as_likely_as_any() -> No
     assert_array_equal(one.concept, other.concept)
     assert_allclose(one.shares(np.array([(0, 0, 10), (12, 1, 3)])), -np.log(10))
     assert not np.array_equal(one.concept, Factors.learned(links, width=4, epochs=3, seed=1).concept)
+
+
+def test_several_learned_at_once_are_those_learned_alone() -> None:
+    links = stated(turned_pairs(5), 10)
+    for together, seed in zip(Factors.several(links, [3, 4]), [3, 4], strict=True):
+        assert_array_equal(together.concept, Factors.learned(links, seed=seed).concept)
+    assert Factors.several(links, []) == []
 
 
 def test_shares_are_the_softmax_over_all_answers_and_all_askers(monkeypatch: pytest.MonkeyPatch) -> None:
