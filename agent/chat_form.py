@@ -76,7 +76,8 @@ def _without(text: str, known: str) -> str:
 class ChatTemplate:
     """A tokenizer's chat template around a question: what comes before it, and what comes after.
 
-    The question stays text: special tokens that it spells are split, so a fact cannot end the user's turn.
+    The question stays text: special tokens that it spells are split, so a fact cannot end the user's turn. Where a
+    template marks turns with plain words (``[/INST]``), a question can spell those.
 
     Args:
         tokenizer: it must have a template; one for thinking models is asked for an answer without thoughts.
@@ -109,6 +110,8 @@ class ChatTemplate:
             if found and ONE_LINE in before:
                 self._tokenizer = tokenizer
                 self._before, self._after = self._ids(before), self._ids(after)
+                self.end = self._end_of_turn(messages)
+                """The special token that ends an answer, None where the template has none."""
                 return
             why = "the question is not in what it makes"
         raise InputError(
@@ -119,6 +122,15 @@ class ChatTemplate:
     def around(self, rows: list[list[int]]) -> list[list[int]]:
         """Return the token ids of each question with those of the template before and after."""
         return [[*self._before, *row, *self._after] for row in rows]
+
+    def _end_of_turn(self, messages: list[dict[str, str]]) -> int | None:
+        answered = [*messages, {"role": "assistant", "content": self._QUESTION[::-1]}]
+        try:
+            said = str(self._tokenizer.apply_chat_template(answered, tokenize=False, enable_thinking=False))
+        except Exception:  # noqa: BLE001  # a template raises what it likes
+            return None
+        special = set(self._tokenizer.all_special_ids)
+        return next((id for id in self._ids(said.rpartition(self._QUESTION[::-1])[2]) if id in special), None)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]

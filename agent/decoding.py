@@ -50,6 +50,7 @@ def _is_ordinary(model: GPT2LMHeadModel) -> bool:
     return bool(
         type(model) is GPT2LMHeadModel
         and model.dtype == torch.float32
+        and len(set(getattr(model, "hf_device_map", {}).values())) <= 1
         and config.activation_function == "gelu_new"
         and config.scale_attn_weights
         and not config.scale_attn_by_inverse_layer_idx

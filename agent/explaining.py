@@ -1,9 +1,9 @@
 """Which facts carried a claim's strength, and how much of it each did.
 
-Evidence comes in groups (analogies, direct links, bridges, chains, texts). A group's gain is what the strength loses
-when the group is as in a claim that means nothing (the null's median); its share is its part of all gains, as in
-Hetionet's explanations (Himmelstein et al. 2017). The share is dealt out to what made it up: paths by what they carry
-times what their relations imply; analogies by what each fact of an end's own adds to the likeness that is told from
+Evidence comes in groups (analogies, direct links, bridges, chains, texts, embeddings). A group's gain is what the
+strength loses when the group is as in a claim that means nothing (the null's median); its share is its part of all
+gains, as in Hetionet's explanations (Himmelstein et al. 2017). The share is dealt out to what made it up: paths by what
+they carry times what their relations imply; analogies by what each fact of an end's own adds to the likeness that is told from
 (``Likeness.own_share``), together with the witness that makes the analogy: "s plays the piano, Liszt plays the piano,
 Liszt is a pianist".
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hunch.memory.firing import ANALOGIES, FACTORS, TEXTS, Network
+from hunch.memory.firing import ANALOGIES, EMBEDDED, TEXTS, Network
 from hunch.memory.links import Floats, Ints
 from hunch.memory.meter import Meter
 from hunch.memory.paths import Paths, Rules
@@ -27,9 +27,9 @@ GROUPS = {
     "bridges": ("bridges_open", "bridges", "bridges_damped", "meeting", "breadth", "evenness"),
     "chains": ("chains",),
     "texts": TEXTS,
-    "factors": FACTORS,
+    "embeddings": EMBEDDED,
 }
-"""Kinds of evidence that stand on the same facts; factors stand on all of them, and their share is named with none."""
+"""Kinds of evidence that stand on the same facts; embeddings stand on all, and their share is named with none."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def _shares(meter: Meter, claims: Ints, evidence: Floats) -> dict[str, Floats]:
     gains = {}
     for group, names in GROUPS.items():
         columns = [meter.network.kinds.index(name) for name in names if name in meter.network.kinds]
+        if not columns:
+            continue
         without = evidence.copy()
         without[:, columns] = meter.usual[columns]
         gains[group] = np.maximum(whole - meter.strength(without, claims), 0.0)

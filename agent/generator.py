@@ -130,6 +130,9 @@ class CausalGenerator:
                 "give a folder with config.json, tokenizer.json and model.safetensors, or a hub name."
             ) from error
         speaks = chat if chat is not None else form is None and bool(getattr(tokenizer, "chat_template", None))
+        template = ChatTemplate(tokenizer) if speaks else None
+        if template is not None and template.end is not None:
+            tokenizer.eos_token = tokenizer.convert_ids_to_tokens(template.end)  # an answer ends with its turn
         return cls(
             model,
             tokenizer,
@@ -137,7 +140,7 @@ class CausalGenerator:
             recipe=recipe,
             most_tokens=most_tokens,
             batch=batch,
-            template=ChatTemplate(tokenizer) if speaks else None,
+            template=template,
         )
 
     def hallucinate(

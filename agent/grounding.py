@@ -74,7 +74,7 @@ class StoreGrounder:
             network.
         placebo: fire through shuffled links instead (same marginals, meaning destroyed); recall still uses the true
             facts.
-        factors: how many embeddings of the facts judge, too: better, and a minute or more slower to make ready.
+        embeddings: how many embeddings of the facts judge, too: better, and a minute or more slower to make ready.
 
     Raises:
         InputError: if the store holds too little to compare with.
@@ -88,7 +88,7 @@ class StoreGrounder:
         seed: int = 0,
         trust: float = 0.5,
         placebo: bool = False,
-        factors: int = 0,
+        embeddings: int = 0,
     ) -> None:
         self.knowledge = knowledge
         self.alpha = alpha
@@ -119,7 +119,7 @@ class StoreGrounder:
         for fact, code in zip(self._facts, links.codes(links.claims).tolist(), strict=True):
             self._code_of.setdefault(fact.id, code)
         self._base = shuffled(links, np.random.default_rng([seed, 2])) if placebo else links
-        self.meter = Meter(self._base, self._names, self._near, factors=factors, seed=seed)
+        self.meter = Meter(self._base, self._names, self._near, embeddings=embeddings, seed=seed)
         """How strongly claims in numbers fire."""
         self._firing = self._observed  # how many links are in the network; the rest wait for it to be made anew
         self._stale = False
@@ -176,12 +176,16 @@ class StoreGrounder:
     def calibrate(self, true: Sequence[Triple], false: Sequence[Triple]) -> tuple[int, int]:
         """Learn from claims known to be true or false what strength means; return how many of each were learned from.
 
-        Those that name a stranger to the store are left out.
+        Those that name a stranger to the store are left out, and, where embeddings judge, those that it holds: an
+        embedding has learned that they are true.
 
         Raises:
             InputError: if fewer than ``FEWEST`` of either are left.
         """
         claims = [[claim for triple in several for claim in self.claims_of(triple)] for several in (true, false)]
+        if self.meter.embeddings:
+            held = {(s, r, o) for s, r, o, _ in self._rows}
+            claims = [[claim for claim in several if claim not in held] for several in claims]
         for kind, used, given in zip(("true", "false"), claims, (true, false), strict=True):
             if len(used) < FEWEST:
                 raise InputError(
@@ -213,7 +217,10 @@ class StoreGrounder:
         )
 
     def strength_without(self, facts: Collection[str], triples: Sequence[Triple]) -> Floats:
-        """Return the strength, (N,), of triples of known parts, had the store never held ``facts`` (by id)."""
+        """Return the strength, (N,), of triples of known parts, had the store never held ``facts`` (by id).
+
+        Embeddings, where they judge, have still learned them.
+        """
         left = np.array([fact.id not in facts for fact in self._facts])
         claims = np.array([claim for triple in triples for claim in self.claims_of(triple)], dtype=np.int64)
         return self.meter.measure_through(self._links().take(np.flatnonzero(left)), claims)

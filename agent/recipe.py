@@ -160,17 +160,17 @@ class RecipeBandit:
         ]
 
     def pushes(self) -> list[tuple[str, float, int, int]]:
-        """Return kind, strength, kept and drawn of each perturbed recipe, and of what it perturbs (strength 0)."""
-        ever = dict(zip(self.recipes, self._ever.T.tolist(), strict=True))
-        rows = {}
-        for recipe in self.recipes:
+        """Return kind, strength, kept and drawn of its perturbed recipes, and of what they perturb (strength 0)."""
+        perturbed = [recipe for recipe in self.recipes if recipe.perturbation is not None]
+        still = [recipe.model_copy(update={"perturbation": None}) for recipe in perturbed]
+        kinds = {push.kind for recipe in perturbed if (push := recipe.perturbation)}
+        totals: dict[tuple[str, float], np.ndarray] = {}
+        for recipe, counts in zip(self.recipes, self._ever.T, strict=True):
             push = recipe.perturbation
-            if push is not None:
-                still = recipe.model_copy(update={"perturbation": None})
-                if still in ever:
-                    rows[push.kind, 0.0] = ever[still]
-                rows[push.kind, push.strength] = ever[recipe]
-        return [(kind, strength, kept, drawn) for (kind, strength), (kept, drawn) in sorted(rows.items())]
+            for kind in [push.kind] if push else kinds if recipe in still else ():
+                at = (kind, push.strength if push else 0.0)
+                totals[at] = totals.get(at, 0) + counts
+        return [(kind, strength, *totals[kind, strength].tolist()) for kind, strength in sorted(totals)]
 
     def yields(self) -> dict[str, list[tuple[Recipe, float, float]]]:
         """Return for each kind of spark each recipe's believed yield and the (faded) samples behind it."""

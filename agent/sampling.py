@@ -58,7 +58,7 @@ def draw(chances: Tensor, uniform: Tensor) -> Tensor:
     blocks = chances.view(len(chances), -1, block)
     through = blocks.sum(-1, dtype=torch.float64).cumsum(-1)
     goal = uniform.clamp(max=1 - 2**-52).unsqueeze(-1) * through[:, -1:]  # below the whole, however it is rounded
-    hit = torch.searchsorted(through, goal, right=True)
+    hit = torch.searchsorted(through, goal, right=True).clamp_(max=blocks.size(1) - 1)  # beyond only what is no number
     before = torch.where(hit > 0, through.gather(-1, (hit - 1).clamp(min=0)), 0.0)
     inside = blocks.gather(1, hit.unsqueeze(-1).expand(-1, -1, block)).squeeze(1)
     place = torch.searchsorted(inside.cumsum(-1, dtype=torch.float64), goal - before, right=True)
@@ -70,9 +70,10 @@ def draw(chances: Tensor, uniform: Tensor) -> Tensor:
 
 @cache
 def _block(size: int) -> int:
-    """Return about the square root of a size; one that divides it, where there is."""
+    """Return about the square root of a size; one that divides it, where there is (GPT-2's 50,257 is 29 * 1,733)."""
     root = max(math.isqrt(size), 1)
-    return next((block for block in range(root, 2 * root) if size % block == 0), root)
+    fitting = [block for block in range(max(root // 8, 1), 8 * root) if size % block == 0]
+    return min(fitting, key=lambda block: abs(math.log(block / root)), default=root)
 
 
 @torch.inference_mode()
@@ -104,7 +105,8 @@ def sample(
         directions: unit vectors by the names that perturbations give.
 
     Raises:
-        InputError: if a prompt leaves no room for a token, or a perturbation does not fit the model.
+        InputError: if a prompt leaves no room for a token, a perturbation does not fit the model, or its logits are not
+            finite.
     """
     places = getattr(model.config, "max_position_embeddings", None) or most + prompts.size(1)
     if prompts.size(1) >= places:
@@ -151,22 +153,21 @@ def _drawn(
         # a random prefix is no part of the line
         said = [place_of(row[recipe.seed_prefix :]) for row, recipe in zip(rows, recipes, strict=True)]
     steps = decoding(model, prompts, mask, most, shared=shared)
-    buffer = torch.empty(0, device=device)  # made once: a fresh one in each step would cost a page fault each time
+    buffers = torch.empty(0, device=device), torch.empty(0, device=device)  # fresh ones would cost page faults
     for step in range(most):
         logits = steps.go_on(drawn[-1]) if drawn else steps.begin()
         logits = logits.float()
         heated = logits if as_it_is else _shaped(groups, logits, uniform_2_N_T[1, :, step], refrain, said)
-        top = heated.amax(-1, keepdim=True)
-        chances = torch.sub(heated, top, out=buffer).exp_()  # relative to the likeliest
+        below = torch.sub(heated, heated.amax(-1, keepdim=True), out=buffers[0])  # the likeliest is at 0
+        chances = torch.exp(below, out=buffers[1])
         whole = chances.sum(-1)
         token = torch.where(open_rows, draw(chances, uniform_2_N_T[0, :, step]), pad)
         at = token.unsqueeze(-1)
-        total = whole.log() + top.squeeze(-1)
-        gained = heated.gather(-1, at).squeeze(-1) - total
+        gained = below.gather(-1, at).squeeze(-1) - whole.log()
         plain = gained if as_it_is else logits.gather(-1, at).squeeze(-1) - logits.logsumexp(-1)
-        # what was cut has chance 0 and logit -inf, but adds nothing to the entropy
-        finite = heated if as_it_is else heated.clamp(min=torch.finfo(heated.dtype).min)
-        entropy = total - torch.linalg.vecdot(chances, finite) / whole
+        if not as_it_is:
+            below.clamp_(min=torch.finfo(below.dtype).min)  # what was cut, at -inf, adds nothing to the entropy
+        entropy = whole.log() - torch.linalg.vecdot(chances, below) / whole
         totals += torch.where(open_rows, torch.stack([gained, plain, entropy]), 0.0)
         lengths += open_rows
         drawn.append(token)
@@ -175,6 +176,11 @@ def _drawn(
         open_rows = open_rows & (token != end)
         if not open_rows.any():
             break
+    if not totals.isfinite().all():
+        raise InputError(
+            f"the model's logits are not finite ({model.dtype}), but tokens are drawn from them; load it with "
+            "dtype='float32' or 'bfloat16', or perturb it less."
+        )
     return Samples(torch.stack(drawn, -1), lengths, totals[0], totals[1], totals[2] / lengths.clamp(min=1))
 
 

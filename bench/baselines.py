@@ -3,7 +3,7 @@
 Each takes claims in numbers, (N, 3), and returns one score per claim, higher for what is likelier true. None is
 calibrated. Formulas: personalised PageRank (restart 0.5, both directions; HippoRAG 2's damping), its lift (over the
 target's degree), symmetric spreading over three steps with degrees damped by exponent 0.3 (the best of several on
-CoDEx-S). ComplEx is that of ``hunch.memory.factors``; here is the rank by which its quality is known.
+CoDEx-S). ComplEx is that of ``hunch.memory.graph_embedding``; here is the rank by which its quality is known.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from hunch.memory.factors import Factors
+from hunch.memory.graph_embedding import ComplEx
 from hunch.memory.links import Floats, Ints, Links
 
 
@@ -80,7 +80,7 @@ def spreading(links: Links, claims: Ints, *, exponent: float = 0.3) -> Floats:
     return score
 
 
-def reciprocal_rank(model: Factors, asked: Ints, known: Sequence[Ints]) -> float:
+def reciprocal_rank(model: ComplEx, asked: Ints, known: Sequence[Ints]) -> float:
     """Return the filtered mean reciprocal rank of both questions of ``asked`` claims, ``known`` left out."""
     relations = len(model.relation) // 2
     answers: dict[tuple[int, int], list[int]] = {}

@@ -35,7 +35,7 @@ from hunch.memory.reading import read_facts
 from hunch.memory.records import Concept, Hypothesis, Standing, Triple
 
 LEVELS = (0.05, 0.1, 0.2)
-FACTORS = 2
+EMBEDDINGS = 2
 """Embeddings that judge, too."""
 EXPLAINED = 60
 """Insights whose explanations are tried by deleting facts."""
@@ -87,7 +87,7 @@ class _Bench:
         self.knowledge.add([], [Concept(name=name) for name in names if self.knowledge.resolve(name) is None])
         _say("grounder")
         began = time.monotonic()
-        self.grounder = StoreGrounder(self.knowledge, factors=FACTORS)
+        self.grounder = StoreGrounder(self.knowledge, embeddings=EMBEDDINGS)
         self.seconds_to_fit = time.monotonic() - began
         self.true, self.false = dict(data.true), dict(data.false)
         if not self.false["test"]:
@@ -286,7 +286,7 @@ def _sentences(triples: Sequence[Triple], data: Path) -> list[str]:
 
 def _permuted(bench: _Bench) -> dict[str, float]:
     """Return the figures of a store whose facts were shuffled, one embedding judging."""
-    placebo = StoreGrounder(bench.knowledge, placebo=True, factors=1)
+    placebo = StoreGrounder(bench.knowledge, placebo=True, embeddings=1)
     return bench.auroc(placebo.meter.measure(bench.claims).strength)
 
 
@@ -300,7 +300,7 @@ def _baselines(bench: _Bench, evidence: Floats, cache: Path) -> tuple[dict[str, 
         "symmetric_spreading": baselines.spreading(links, claims),
     }
     scores["pagerank"], scores["pagerank_lift"] = baselines.pagerank(links, claims)
-    model = bench.grounder.meter.factors[0]
+    model = bench.grounder.meter.embeddings[0]
     scores["complex"] = model.scores(claims)
     known = [links.claims, *(bench.numbers(bench.true[name])[0] for name in bench.true)]
     rank = baselines.reciprocal_rank(model, claims[bench.label == 1], known)

@@ -37,12 +37,13 @@ Himmelstein & Baranzini 2015):
 *Texts*: ``near`` and ``near_same``, the cosine similarity of the claim as a sentence to the nearest fact, and to the
 nearest of its relation (0 when none of those looked at is). Which facts are near is handed in, for it takes FAISS.
 
-*Factors*: ``object_factors`` and ``subject_factors``, the log-probability of the object, of the subject, among all that
-there is, by embeddings of the whole store (``hunch.memory.factors``); only where a network is given some.
+*Embeddings*: ``object_embedding`` and ``subject_embedding``, the log-probability of the object, of the subject, among
+all that there is, by embeddings of the whole store (``hunch.memory.graph_embedding``); where a network is given some.
 
 The claim's own link is never walked and no term of a sum, though likeness and what stands in a relation are told from
-all links: a known fact is judged by hiding it. Nothing here draws at random but the rivals, a fixed
-sample. How popular the parts of a claim are is measured by ``popularity``: it is a control, not evidence.
+all links: a known fact is judged by hiding it. Embeddings alone have learned the claim itself where it is a known fact.
+Nothing here draws at random but the rivals, a fixed sample. How popular the parts of a claim are is measured by
+``popularity``: it is a control, not evidence.
 
 Left out: more than three steps, and hop counts (AUROC 0.51 in the MOLIERE data).
 """
@@ -57,7 +58,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hunch.memory.ends import End, standing_out
-from hunch.memory.factors import Factors
+from hunch.memory.graph_embedding import ComplEx
 from hunch.memory.likeness import Likeness, Rows, words
 from hunch.memory.links import Floats, Ints, Links
 from hunch.memory.paths import Paths, Rules, Walks
@@ -81,8 +82,8 @@ PATHS = ("direct", "bridges_open", "bridges", "bridges_damped", "chains", "meeti
 TEXTS = ("near", "near_same")
 EVIDENCE = (*ANALOGIES, *PATHS, *TEXTS)
 """The kinds of evidence, in the order of the columns of ``Network.evidence``."""
-FACTORS = ("object_factors", "subject_factors")
-"""The kinds that come after them where a network has factors."""
+EMBEDDED = ("object_embedding", "subject_embedding")
+"""The kinds that come after them where a network has embeddings."""
 POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequency", "object_frequency")
 """The controls, in the order of the columns of ``Network.popularity``."""
 BLOCK = 8
@@ -113,7 +114,7 @@ class Network:
         links: the store's facts as numbers.
         names: the concepts' names, whose words are looked at too; without them only facts count.
         near: finds facts nearest in text; without it ``TEXTS`` are 0.
-        factors: embeddings that judge, too; the mean of what each says.
+        embeddings: embeddings that judge, too; the mean of what each says.
     """
 
     def __init__(
@@ -121,12 +122,12 @@ class Network:
         links: Links,
         names: Sequence[str] | None = None,
         near: Near | None = None,
-        factors: Sequence[Factors] = (),
+        embeddings: Sequence[ComplEx] = (),
     ) -> None:
         self.links = links
-        self.kinds = (*EVIDENCE, *FACTORS) if factors else EVIDENCE
+        self.kinds = (*EVIDENCE, *EMBEDDED) if embeddings else EVIDENCE
         """The kinds of evidence that it has, in the order of columns."""
-        self._factors = factors
+        self._embeddings = embeddings
         n, relations = links.concepts, links.relations
         self.forward = [
             sp.csr_matrix((links.weight[rows], (links.subject[rows], links.object[rows])), shape=(n, n))
@@ -156,8 +157,8 @@ class Network:
         """
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
         structure = np.vstack([np.zeros((0, len(ANALOGIES) + len(PATHS))), *parts])
-        factors = [np.mean([each.shares(claims) for each in self._factors], axis=0)] if self._factors else []
-        return np.column_stack([structure, self.texts(claims) if texts is None else texts, *factors])
+        embeddings = [np.mean([each.shares(claims) for each in self._embeddings], axis=0)] if self._embeddings else []
+        return np.column_stack([structure, self.texts(claims) if texts is None else texts, *embeddings])
 
     def popularity(self, claims: Ints) -> Floats:
         """Return logarithms of how common each claim's parts are, (N, len(POPULARITY)), columns as in ``POPULARITY``.

@@ -9,8 +9,8 @@ import numpy as np
 
 from hunch.memory.calibration import OBJECT, SUBJECT, p_values, swaps
 from hunch.memory.errors import InputError
-from hunch.memory.factors import Factors
 from hunch.memory.firing import Near, Network
+from hunch.memory.graph_embedding import ComplEx
 from hunch.memory.links import Floats, Ints, Links
 from hunch.memory.weighing import FEWEST_TO_FIT, Labelled, Weights, fit_weights, learn_lore, strengths
 
@@ -40,7 +40,8 @@ class Meter:
         links: observed facts.
         names: the concepts' names; None keeps words out.
         near: finds facts nearest in text.
-        factors: how many embeddings of the facts judge, too; each is learned twice, once without what is hidden.
+        embeddings: how many embeddings of the facts judge, too; each is learned twice, once without what
+            is hidden; none in a store too small to hide anything.
         seed: of what is hidden, and of the null.
 
     Raises:
@@ -53,18 +54,18 @@ class Meter:
         names: Sequence[str] | None = None,
         near: Near | None = None,
         *,
-        factors: int = 0,
+        embeddings: int = 0,
         seed: int = 0,
     ) -> None:
         self._names, self._near = names, near
-        seeds = [seed + number for number in range(factors if len(links) >= FEWEST_TO_FIT else 0)]
+        seeds = [seed + number for number in range(embeddings if len(links) >= FEWEST_TO_FIT else 0)]
 
-        def part(some: Links) -> Network:
-            return Network(some, names, near, Factors.several(some, seeds))
+        def without_hidden(rest: Links) -> Network:
+            return Network(rest, names, near, ComplEx.several(rest, seeds))
 
         rng = np.random.default_rng([seed, 0])
-        self.weights: Weights = fit_weights(links, rng, part)
-        self.factors = Factors.several(links, seeds)
+        self.weights: Weights = fit_weights(links, rng, without_hidden)
+        self.embeddings = ComplEx.several(links, seeds)
         """Embeddings of the facts; they stay as they are when links change."""
         self.network = self._network(links)
         self.lore = learn_lore(self.network, rng)
@@ -96,7 +97,10 @@ class Meter:
         return Measured(evidence, strength, p_values(strength, self._null))
 
     def measure_through(self, links: Links, claims: Ints) -> Floats:
-        """Return the strength of claims, (N,), as they would fire through other links; nothing else changes."""
+        """Return the strength of claims, (N,), as they would fire through other links; nothing else changes.
+
+        Embeddings stay those of all links: what they learned of a link that is gone, they still know.
+        """
         network = self._network(links)
         return strengths(network, self.weights, network.evidence(claims, self.lore), claims)
 
@@ -113,4 +117,4 @@ class Meter:
         """The evidence of a claim that means nothing: the null's medians, (len(network.kinds),)."""
 
     def _network(self, links: Links) -> Network:
-        return Network(links, self._names, self._near, self.factors)
+        return Network(links, self._names, self._near, self.embeddings)

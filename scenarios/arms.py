@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from hunch.graphs.mind import Mind
 from hunch.graphs.running import stream
@@ -49,7 +50,7 @@ def claim(run: Path, scenario: str, config: Common) -> Iterator[None]:
         config = config.model_copy(update={"threads": config.threads or _threads_of(file) or idle_threads()})
         text = f"scenario: {scenario}\n{to_yaml(config)}"
         if begun(run):
-            _refuse_changes(file, yaml.safe_load(text))
+            _refuse_changes(file, config, yaml.safe_load(text))
         elif file.exists():
             _clear(run)
         replace_file(file, text.encode())
@@ -68,9 +69,18 @@ def _clear(run: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _refuse_changes(file: Path, now: Options) -> None:
-    """Refuse to go on with other options than a run was begun with, where its earlier rounds rest on them."""
-    was, now = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(now)
+def _refuse_changes(file: Path, config: Common, now: Options) -> None:
+    """Refuse to go on with other options than a run was begun with, where its earlier rounds rest on them.
+
+    An option that there was not when the run was begun had its default.
+    """
+    stored = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        resolved = type(config).model_validate({name: stored[name] for name in stored if name != "scenario"})
+        was = _flat(resolved.model_dump(mode="json")) | _flat(stored)
+    except ValidationError:  # of another scenario, or with an option that there is no more
+        was = _flat(stored)
+    now = _flat(now)
     for name in sorted((set(was) | set(now)) - set(MAY_CHANGE)):
         if was.get(name) != now.get(name):
             raise InputError(

@@ -132,7 +132,7 @@ def _find(given: argparse.Namespace) -> int:
     source = _source(given)
     check_writable("--out", given.out)
     if source == "models":
-        tuned, base = (CausalGenerator.from_pretrained(path) for path in (given.model, given.base))
+        tuned, base = (CausalGenerator.from_pretrained(path, chat=False) for path in (given.model, given.base))
         texts = _texts("--texts", given.texts, given.model)
         found = between_models(base.model, tuned.model, tuned.tokenizer, texts)
     else:
@@ -141,7 +141,7 @@ def _find(given: argparse.Namespace) -> int:
         else:
             model = given.model
             positive, negative = (_texts(f"--{name}", getattr(given, name), model) for name in ("positive", "negative"))
-        speaker = CausalGenerator.from_pretrained(model)
+        speaker = CausalGenerator.from_pretrained(model, chat=False)
         found = find(speaker.model, speaker.tokenizer, positive, negative, method=given.method)
     found.save(given.out)
     _tell(given.out, found)

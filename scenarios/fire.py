@@ -74,7 +74,7 @@ def main(words: Sequence[str]) -> int:
     if sys.stderr.isatty():
         print(f"weighing {len(reading.facts):,} facts ...", file=sys.stderr)
     knowledge = Knowledge.in_memory(reading.facts, reading.concepts)
-    grounder = StoreGrounder(knowledge, alpha=given.alpha, factors=given.factors)
+    grounder = StoreGrounder(knowledge, alpha=given.alpha, embeddings=given.embeddings)
     if labelled:
         true, false = grounder.calibrate(*labelled)
         print(f"calibrated on {true:,} true and {false:,} false claims\n")
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         help="files of triples known to be true, and to be false: learn from them what strength means",
     )
     parser.add_argument(
-        "--factors",
+        "--embeddings",
         type=count,
         default=0,
         metavar="N",

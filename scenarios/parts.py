@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from transformers.utils import logging as transformers_logging
 
 from hunch.agent.creativity import creativity_by_firing
@@ -36,7 +36,7 @@ class Loading(Settings):
     """How a given model is loaded; nothing here touches the small one."""
 
     device: str | None = None
-    """Where it runs: cpu, cuda, cuda:1, mps; the processor when left out."""
+    """Where it runs: cpu, cuda, cuda:1; the processor when left out."""
     device_map: str | None = None
     """Spread its layers instead: auto, balanced, sequential (takes the package accelerate)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -44,9 +44,19 @@ class Loading(Settings):
     attention: str | None = None
     """How attention is computed: sdpa, eager, flash_attention_2; the model's own choice when left out."""
     chat: bool | None = None
-    """Whether questions go through its chat template; when left out, where it has one."""
+    """Whether questions go through its chat template; when left out, where it has one and the scenario's questions are
+    in words, not in a form of their own."""
     trust_remote_code: bool = False
     """Run code that comes with the model; only for models you trust."""
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.device is not None and self.device_map is not None:
+            raise ValueError(
+                f"device is {self.device!r} and device_map {self.device_map!r}, but only one of them can say where the "
+                "model runs; leave one out"
+            )
+        return self
 
     def load(self, path: str, form: Form | None = None) -> CausalGenerator:
         """Return a generator of the model at ``path``."""
@@ -278,5 +288,10 @@ MARKS = ("trained.json", "version.json")
 
 
 def form_of(model: str, facts: Sequence[Fact]) -> Form | None:
-    """Return the form that a model speaks, if it is ours: one embedded or reinforced has learned its store's."""
-    return form_for(list(facts)) if any((Path(model) / mark).exists() for mark in MARKS) else None
+    """Return the form that a model speaks, if it is ours: one embedded or reinforced has learned its store's.
+
+    One with a chat template is asked in words, reinforced or not.
+    """
+    folder = Path(model)
+    ours = any((folder / mark).exists() for mark in MARKS) and not (folder / "chat_template.jinja").exists()
+    return form_for(list(facts)) if ours else None

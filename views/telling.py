@@ -39,8 +39,8 @@ MEANINGS = {
     "evenness": "how evenly they share what fires (nats)",
     "near": "likeness in text to the nearest fact",
     "near_same": "likeness in text to the nearest fact of this relation",
-    "object_factors": "log-probability of the object among all, by embeddings of the facts",
-    "subject_factors": "the same for the subject",
+    "object_embedding": "log-probability of the object among all, by embeddings of the facts",
+    "subject_embedding": "the same for the subject",
 }
 """What each kind of evidence says, for people."""
 STANDINGS = {

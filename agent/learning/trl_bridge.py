@@ -6,9 +6,10 @@ back come weights, to a generator (``adopt``) or to the run that goes on with th
 number of processes may compute it (``torchrun``; ``accelerate launch --cpu`` starts one only, whatever it is told).
 
 TRL begins a text with the start token only where the tokenizer does, hunch wherever there is one: give trainers
-``starting(tokenizer)``. A model that was built in memory is saved and loaded first: TRL reads its reference model anew
-from where the model came from. Left out: hunch's sampler as ``rollout_func``, since TRL's update takes whatever it gets
-for drawn from the model itself.
+``starting(tokenizer)``. Prompts are those of a form alone: load a model that has a chat template with ``chat=False``,
+or hunch and the trainer ask it differently. A model that was built in memory is saved and loaded first: TRL reads its
+reference model anew from where the model came from. Left out: hunch's sampler as ``rollout_func``, since TRL's update
+takes whatever it gets for drawn from the model itself.
 """
 
 from __future__ import annotations

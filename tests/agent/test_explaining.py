@@ -9,7 +9,7 @@ import pytest
 
 from hunch.agent.explaining import GROUPS
 from hunch.agent.grounding import StoreGrounder
-from hunch.memory.firing import EVIDENCE, FACTORS
+from hunch.memory.firing import EMBEDDED, EVIDENCE
 from hunch.memory.knowledge import Knowledge
 from hunch.memory.records import Firing, Hypothesis
 from tests.agent.planted import World, claim
@@ -29,7 +29,7 @@ def explained(grounder: StoreGrounder, world: World) -> Explained:
 
 
 def test_every_kind_of_evidence_is_explained_in_one_group() -> None:
-    assert sorted(name for names in GROUPS.values() for name in names) == sorted((*EVIDENCE, *FACTORS))
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted((*EVIDENCE, *EMBEDDED))
 
 
 def test_shares_come_largest_first_and_add_up_to_one_at_most(explained: Explained) -> None:

@@ -215,4 +215,8 @@ def test_pushes_are_told_beside_what_they_push() -> None:
     bandit.told([spark] * 3, [EVEN, PUSHED[0], PUSHED[2]], [2, 1, 0], 4)
     assert bandit.pushes() == [("noise", 0.0, 2, 4), ("noise", 0.1, 1, 4), ("noise", 0.2, 0, 0), ("noise", 0.4, 0, 4)]
     assert RecipeBandit(PRESETS).pushes() == []
+    push = PUSHED[0].perturbation
+    both = RecipeBandit((PLAIN, EVEN, PUSHED[0], PLAIN.model_copy(update={"perturbation": push})))
+    both.told([spark] * 4, both.recipes, [3, 2, 1, 1], 4)
+    assert both.pushes() == [("noise", 0.0, 5, 8), ("noise", 0.1, 2, 8)]
     assert {recipe.perturbation and recipe.perturbation.kind for recipe in PUSHED} == {"noise"}

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from bench import __main__ as bench
 from bench import baselines
 from bench.firing import within_relations
-from hunch.memory.factors import Factors
+from hunch.memory.graph_embedding import ComplEx
 from hunch.memory.links import Links
 
 
@@ -55,7 +55,7 @@ def test_pagerank_agrees_with_the_solved_system() -> None:
 
 def test_filtered_rank_leaves_known_answers_out_and_asks_both_ends() -> None:
     concept = np.array([[1], [4], [3], [2]], np.complex64)
-    model = Factors(concept, np.ones((2, 1), np.complex64))  # a claim scores the product of its ends
+    model = ComplEx(concept, np.ones((2, 1), np.complex64))  # a claim scores the product of its ends
     asked = np.array([(0, 0, 2)])
     # of subject 0 the answers are 1, 2, 3, 0: 1 is known, so 2 is first; of object 2 they are the same, and 0 is last
     assert baselines.reciprocal_rank(model, asked, [np.array([(0, 0, 1)])]) == pytest.approx((1 + 1 / 4) / 2)

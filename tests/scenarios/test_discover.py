@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from hunch.memory.experience import Archive
@@ -168,3 +169,14 @@ def test_pushes_of_the_latent_state_are_chosen_among_and_told(home: Path, tmp_pa
     page = (tmp_path / "pushed" / "report.html").read_text()
     assert "Yield by strength of the push" in page and "noise 0.4" in page
     assert "Yield by strength of the push" not in (home / "run" / "report.html").read_text()
+
+
+def test_a_run_from_before_an_option_was_goes_on_with_its_default(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "run", tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    stored = yaml.safe_load(file.read_text())
+    del stored["generating"]["perturb"], stored["generating"]["loading"]
+    file.write_text(yaml.safe_dump(stored))
+    assert cli.main([*words(home), "--arms", "--run", str(tmp_path / "run")]) == 0
+    file.write_text(yaml.safe_dump(stored))
+    assert cli.main([*words(home), "--arms", "--run", str(tmp_path / "run"), "--generating.perturb"]) == 2

@@ -137,9 +137,9 @@ def test_one_hypothesis_is_told_in_full(here: Path, capsys: pytest.CaptureFixtur
 
 def test_embeddings_judge_where_they_are_asked_to(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["drug1 | relieves | ill5", "--facts", "facts.tsv"]
-    said = out(capsys, *words, "--factors", "1")
-    assert "object_factors -" in said and "by embeddings of the facts" in said
-    assert "object_factors" not in out(capsys, *words)
+    said = out(capsys, *words, "--embeddings", "1")
+    assert "object_embedding -" in said and "by embeddings of the facts" in said
+    assert "object_embedding" not in out(capsys, *words)
 
 
 def test_several_are_tested_together(

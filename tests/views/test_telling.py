@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hunch.memory.firing import EVIDENCE, FACTORS
+from hunch.memory.firing import EMBEDDED, EVIDENCE
 from hunch.memory.records import Fact, Firing, Grounding, Standing
 from hunch.views.telling import MEANINGS, ClaimTold, PartTold, Told, told
 
@@ -35,7 +35,7 @@ def single(one: ClaimTold, text: str = "fish oil relieves migraine") -> Told:
 
 
 def test_every_kind_of_evidence_is_explained() -> None:
-    assert set(MEANINGS) == {*EVIDENCE, *FACTORS}
+    assert set(MEANINGS) == {*EVIDENCE, *EMBEDDED}
 
 
 def test_a_claim_is_told_with_its_reading_figures_firing_and_evidence() -> None:

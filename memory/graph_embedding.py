@@ -1,4 +1,4 @@
-"""Factors of a store: ComplEx embeddings, learned by gradient steps from its facts alone.
+"""Embeddings of a store (ComplEx), learned by gradient steps from its facts alone.
 
 A concept is a vector of complex numbers, a relation another; a claim (s, r, o) scores ``Re <s, r, conj(o)>`` (Trouillon
 et al. 2016). Both questions of a fact, "s stands in r to what?" and "what stands in r to o?" (a relation of its own,
@@ -36,7 +36,7 @@ AMONG, DRAWN = 4_096, 2_048
 
 
 @dataclass(frozen=True)
-class Factors:
+class ComplEx:
     """Vectors of concepts and relations."""
 
     concept: Complex
@@ -45,8 +45,8 @@ class Factors:
     """(2 * relations, width): each relation, then each turned round."""
 
     @classmethod
-    def learned(cls, links: Links, *, width: int = 128, epochs: int = EPOCHS, seed: int = 0) -> Factors:
-        """Learn from all links, whatever their weight; the same links and seed give the same factors."""
+    def learned(cls, links: Links, *, width: int = 128, epochs: int = EPOCHS, seed: int = 0) -> ComplEx:
+        """Learn from all links, whatever their weight; the same links and seed give the same embeddings."""
         rng = np.random.default_rng([seed, 6])
         claims = links.claims
         turned = np.column_stack([claims[:, 2], claims[:, 1] + links.relations, claims[:, 0]])
@@ -60,7 +60,7 @@ class Factors:
         return cls(concept.vectors, relation.vectors)
 
     @classmethod
-    def several(cls, links: Links, seeds: Sequence[int]) -> list[Factors]:
+    def several(cls, links: Links, seeds: Sequence[int]) -> list[ComplEx]:
         """Learn one after each seed, as many at a time as there are cores; each the same as alone."""
         if not seeds:
             return []
@@ -76,7 +76,8 @@ class Factors:
     def shares(self, claims: Ints) -> Floats:
         """Return the log-probability of the object among all, and of the subject, (N, 2).
 
-        What a part that came after the learning has is that of an even choice.
+        What a part that came after the learning has is that of an even choice. To four decimals: those beyond depend on
+        which claims are computed together.
         """
         shares = np.full((len(claims), 2), -np.log(max(len(self.concept), 1)))
         known = np.flatnonzero(np.maximum(claims[:, 0], claims[:, 2]) < len(self.concept))
@@ -88,7 +89,7 @@ class Factors:
                 own = fits[np.arange(len(answer)), answer]
                 np.exp(fits, out=fits)
                 shares[known[at : at + CHUNK], side] = own - np.log(fits.sum(axis=1))
-        return shares
+        return shares.round(4)
 
     def _questions(self, claims: Ints) -> tuple[tuple[Ints, Ints, Ints], tuple[Ints, Ints, Ints]]:
         """Return what is asked, how, and the answer: once from the subject, once from the object."""
