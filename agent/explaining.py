@@ -3,9 +3,9 @@
 Evidence comes in groups (analogies, direct links, bridges, chains, texts, embeddings). A group's gain is what the
 strength loses when the group is as in a claim that means nothing (the null's median); its share is its part of all
 gains, as in Hetionet's explanations (Himmelstein et al. 2017). The share is dealt out to what made it up: paths by what
-they carry times what their relations imply; analogies by what each fact of an end's own adds to the likeness that is told from
-(``Likeness.own_share``), together with the witness that makes the analogy: "s plays the piano, Liszt plays the piano,
-Liszt is a pianist".
+they carry times what their relations imply; analogies by what each fact of an end's own adds to the likeness that is
+told from (``Likeness.own_share``), together with the witness that makes the analogy: "s plays the piano, Liszt plays
+the piano, Liszt is a pianist".
 """
 
 from __future__ import annotations

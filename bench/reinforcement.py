@@ -2,7 +2,8 @@
 
 * *sibling*: a world of 10,000 new ideas (``bench.siblings``). Found are distinct coherent new ideas among all that was
   drawn; creativity afterwards is the best value on a fixed grid of samplers, n = 1,024.
-* *discover*: hidden truths of a folder of triples; without one, a fifth of the literature's facts is hidden. The arm
+* *discover*: hidden truths of a folder of triples; without one, a fifth of the literature's facts is hidden, and fewer
+  samples are drawn from so small a store. The arm
   ``hot`` samples at the temperature and truncation with which most validation truths were kept (``SAMPLERS``); all
   figures are those of the test split alone.
 * *literature*: how many samples the full loop and ``hot`` take to as many discoveries as the poorer of them finds.
@@ -57,7 +58,7 @@ ARMS = {
 SAMPLERS = tuple(Recipe(temperature=t, min_p=m) for t, m in ((0.7, 0.0), (1.0, 0.0), (1.0, 0.05), (2.0, 0.05)))
 TRIED = 8_000
 """Samples that ``hot`` tries each of ``SAMPLERS`` with, seed 0."""
-SAMPLES = {"discover": 48_000, "literature": 30_000}
+SAMPLES = {"discover": 48_000, "hidden literature": 16_000, "literature": 20_000}
 LITERATURE_SEEDS = 10
 
 
@@ -99,7 +100,7 @@ def measure(
             figures["sibling"] = each(_sibling, told, seeds, drawn) | {"oracle": siblings.Siblings().oracle(drawn)}
             _say("sibling")
         if "discover" in tasks:
-            drawn = samples or SAMPLES["discover"]
+            drawn = samples or SAMPLES["discover" if data else "hidden literature"]
             _discover("hot", 0, folder, runs, cache, 1, None, "valid.txt")  # one trains the generator for all
             tried = [
                 pool.submit(_discover, "hot", 0, folder, runs, cache, min(TRIED, drawn), sampler, "valid.txt")
@@ -122,7 +123,7 @@ def measure(
             _say("discover")
         if "literature" in tasks:
             count = LITERATURE_SEEDS if seeds > 2 and not rules else seeds
-            names = ["hot", *arms] if rules else ["hot", "fresh", "full"]
+            names = ["hot", *(arms if rules else ["full"])]
             drawn = samples or SAMPLES["literature"]
             todo: dict[tuple[str, int], Future[list[int]]] = {
                 (name, seed): pool.submit(_literature, name, seed, runs, cache, drawn)
