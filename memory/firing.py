@@ -56,6 +56,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # ships no types
 
 from hunch.memory.ends import End, standing_out
 from hunch.memory.graph_embedding import ComplEx
@@ -88,6 +89,8 @@ POPULARITY = ("subject_degree", "object_degree", "relation_size", "subject_frequ
 """The controls, in the order of the columns of ``Network.popularity``."""
 BLOCK = 8
 """Rows that are multiplied together; OpenBLAS sums some of 16 rows in another order than the rest, of 8 it does not."""
+
+_BLAS = ThreadpoolController().select(user_api="blas")
 
 Near = Callable[[Ints], tuple[Ints, Floats]]
 """Returns of claims, (N, 3), the codes of links nearest in text, (N, k), -1 for none, and their cosine similarities."""
@@ -321,8 +324,9 @@ def _times(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[n
     """
     blocks = np.zeros((-(-len(left) // BLOCK), BLOCK, left.shape[1]), left.dtype)
     blocks.reshape(-1, left.shape[1])[: len(left)] = left
-    product: NDArray[np.floating] = (blocks @ right).reshape(len(blocks) * BLOCK, right.shape[1])[: len(left)]
-    return product
+    with _BLAS.limit(limits=1):  # threads that wait for each other at every block take longer than one alone
+        product: NDArray[np.floating] = blocks @ right
+    return product.reshape(len(blocks) * BLOCK, right.shape[1])[: len(left)]
 
 
 def _rowwise(left: Rows, right: NDArray[np.floating]) -> Floats:
