@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -129,11 +130,14 @@ def _measure(given: argparse.Namespace) -> None:
         began = time.monotonic()
         figures = _figures(given, Path(folder))
     figures |= {"seconds": round(time.monotonic() - began, 1), "machine": machine()}
-    text = json.dumps(figures, indent=1)
-    replace_file(given.json, text.encode() + b"\n")
+    _write(given.json, figures)
     shown = {name: value for name, value in figures.items() if name != "per_seed"}
     print(json.dumps(shown, indent=1))
     print(f"written to {given.json}")
+
+
+def _write(path: Path, figures: dict[str, Any]) -> None:
+    replace_file(path, json.dumps(figures, indent=1).encode() + b"\n")
 
 
 def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -151,7 +155,7 @@ def _figures(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if given.command == "experts":
         return experts.measure(given.seeds, runs=folder, cache=cache, data=given.data)
     if given.command == "firing":
-        return firing.measure(given.data, cache=cache)
+        return firing.measure(given.data, cache=cache, so_far=partial(_write, given.json))
     if given.command == "hallucination":
         return hallucination.measure(seeds=given.seeds)
     if given.command == "reinforcement":

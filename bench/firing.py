@@ -37,6 +37,7 @@ from hunch.memory.records import Concept, Hypothesis, Standing, Triple
 LEVELS = (0.05, 0.1, 0.2)
 EMBEDDINGS = 2
 """Embeddings that judge, too."""
+MOST_LINES = 350_000
 EXPLAINED = 60
 """Insights whose explanations are tried by deleting facts."""
 
@@ -127,12 +128,15 @@ class _Bench:
         return [self.grounder.triple_of(tuple(claim)) for claim in spoilt.tolist()]
 
 
-def measure(data: Path, *, cache: Path) -> dict[str, Any]:
+def measure(
+    data: Path, *, cache: Path, so_far: Callable[[dict[str, Any]], object] = lambda figures: None
+) -> dict[str, Any]:
     """Return all figures of one folder.
 
     Args:
         data: folder of ``train.txt``, ``test.txt`` and, where there are, ``valid.txt``, negatives and ``labels.txt``.
         cache: folder of trained generators (for the baseline that is a generator's log-probability).
+        so_far: is told the figures that there are before each part that may take long.
     """
     folder = Data(data)
     bench = _Bench(folder)
@@ -154,6 +158,7 @@ def measure(data: Path, *, cache: Path) -> dict[str, Any]:
         },
         "seconds_to_fit": round(bench.seconds_to_fit, 1),
     }
+    so_far(figures)
     figures["hypotheses_per_second"] = _speed(lambda: meter.measure(bench.claims[:256]), min(256, len(bench.claims)))
     _say("levels")
     figures["levels"] = _levels(bench)
@@ -166,9 +171,16 @@ def measure(data: Path, *, cache: Path) -> dict[str, Any]:
     if bench.true["valid"] and bench.false["valid"]:
         _say("calibrated")
         figures["calibrated"] = _calibrated(bench, measured.evidence)
+    so_far(figures)
     _say("baselines")
-    figures["baselines"], figures["complex_mrr"] = _baselines(bench, measured.evidence, cache)
+    scores, figures["complex_mrr"] = _baselines(bench, measured.evidence)
+    relation = bench.claims[:, 1]
+    figures["baselines"] = {name: within_relations(bench.label, score, relation) for name, score in scores.items()}
     figures["degree_only"] = figures["baselines"]["degree"]
+    so_far(figures)
+    _say("a generator's log-probability")
+    logprob = _generator_logprob(bench, cache)
+    figures["baselines"]["generator_logprob"] = within_relations(bench.label, logprob, relation)
     return figures
 
 
@@ -290,8 +302,8 @@ def _permuted(bench: _Bench) -> dict[str, float]:
     return bench.auroc(placebo.meter.measure(bench.claims).strength)
 
 
-def _baselines(bench: _Bench, evidence: Floats, cache: Path) -> tuple[dict[str, float], float]:
-    """Return each baseline's AUROC within relations, and the filtered MRR of ComplEx on the tested truths."""
+def _baselines(bench: _Bench, evidence: Floats) -> tuple[dict[str, Floats], float]:
+    """Return each baseline's scores, and the filtered MRR of ComplEx on the tested truths."""
     links, claims = bench.grounder.meter.network.links, bench.claims
     scores: dict[str, Floats] = {
         "relation_prior": baselines.relation_prior(links, claims),
@@ -303,17 +315,14 @@ def _baselines(bench: _Bench, evidence: Floats, cache: Path) -> tuple[dict[str, 
     model = bench.grounder.meter.embeddings[0]
     scores["complex"] = model.scores(claims)
     known = [links.claims, *(bench.numbers(bench.true[name])[0] for name in bench.true)]
-    rank = baselines.reciprocal_rank(model, claims[bench.label == 1], known)
-    _say("a generator's log-probability")
-    scores["generator_logprob"] = _generator_logprob(bench, cache)
-    return {name: within_relations(bench.label, score, claims[:, 1]) for name, score in scores.items()}, rank
+    return scores, baselines.reciprocal_rank(model, claims[bench.label == 1], known)
 
 
 def _generator_logprob(bench: _Bench, cache: Path) -> Floats:
     """Return the log-probability of each claim under the embedded generator, both directions added.
 
-    Trained for five epochs at most, until the loss on one fact in twenty, held back, is lowest: as a judge, not as a
-    source of ideas.
+    Trained until the loss on one fact in twenty, held back, is lowest, for as many epochs at most as see ``MOST_LINES``
+    lines (five of CoDEx-S, one of a larger graph): as a judge, not as a source of ideas.
     """
     facts = bench.knowledge.observed()
     form = form_for(facts)
@@ -323,7 +332,10 @@ def _generator_logprob(bench: _Bench, cache: Path) -> Floats:
     def likelihood(generator: CausalGenerator) -> float:
         return 1.0 / (1.0 + _losses(generator, held).mean())
 
-    generator = embedded_generator(rest, form, likelihood, measure="held-back loss", cache=cache, most_epochs=5, seed=0)
+    epochs = max(1, min(5, MOST_LINES // (2 * len(rest))))
+    generator = embedded_generator(
+        rest, form, likelihood, measure="held-back loss", cache=cache, most_epochs=epochs, seed=0
+    )
     lines = [form.lines("", triple) for triple in bench.tested]
     both = [-_losses(generator, [pair[side] for pair in lines]) for side in (0, 1)]
     total: Floats = both[0] + both[1]
