@@ -86,7 +86,7 @@ class ChatTemplate:
         InputError: if it has none, or one that does not let a question through as it is.
     """
 
-    _QUESTION = "⟦question⟧"
+    _QUESTION, _ANSWER = "⟦question⟧", "⟦answer⟧"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if not getattr(tokenizer, "chat_template", None):
@@ -94,43 +94,39 @@ class ChatTemplate:
                 f"chat is True, but the tokenizer of {tokenizer.name_or_path!r} has no chat template; leave chat out, "
                 "or give a model that was tuned to answer."
             )
+        self._tokenizer = tokenizer
         system, user = {"role": "system", "content": ONE_LINE}, {"role": "user", "content": self._QUESTION}
         together = {"role": "user", "content": f"{ONE_LINE}\n\n{self._QUESTION}"}
         for messages in ([system, user], [together]):  # some templates know no system's turn
-            try:
-                said = str(
-                    tokenizer.apply_chat_template(
-                        messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-                    )
-                )
-            except Exception as error:  # noqa: BLE001  # a template raises what it likes
-                why = f"{type(error).__name__}: {error}"
-                continue
+            said, why = self._rendered(messages, asking=True)
             before, found, after = said.partition(self._QUESTION)
             if found and ONE_LINE in before:
-                self._tokenizer = tokenizer
-                self._before, self._after = self._ids(before), self._ids(after)
-                self.end = self._end_of_turn(messages)
-                """The special token that ends an answer, None where the template has none."""
-                return
-            why = "the question is not in what it makes"
-        raise InputError(
-            f"the chat template of {tokenizer.name_or_path!r} cannot be used ({why}); give chat=False to go on from "
-            "plain sentences."
-        )
+                break
+            why = why or "the question is not in what it makes"
+        else:
+            raise InputError(
+                f"the chat template of {tokenizer.name_or_path!r} cannot be used ({why}); give chat=False to go on "
+                "from plain sentences."
+            )
+        self._before, self._after = self._ids(before), self._ids(after)
+        answered, _ = self._rendered([*messages, {"role": "assistant", "content": self._ANSWER}], asking=False)
+        special = set(tokenizer.all_special_ids)
+        self.end = next((id for id in self._ids(answered.rpartition(self._ANSWER)[2]) if id in special), None)
+        """The special token that ends an answer, None where the template has none."""
 
     def around(self, rows: list[list[int]]) -> list[list[int]]:
         """Return the token ids of each question with those of the template before and after."""
         return [[*self._before, *row, *self._after] for row in rows]
 
-    def _end_of_turn(self, messages: list[dict[str, str]]) -> int | None:
-        answered = [*messages, {"role": "assistant", "content": self._QUESTION[::-1]}]
+    def _rendered(self, messages: list[dict[str, str]], *, asking: bool) -> tuple[str, str]:
+        """Return what the template makes of messages, or nothing and why not."""
         try:
-            said = str(self._tokenizer.apply_chat_template(answered, tokenize=False, enable_thinking=False))
-        except Exception:  # noqa: BLE001  # a template raises what it likes
-            return None
-        special = set(self._tokenizer.all_special_ids)
-        return next((id for id in self._ids(said.rpartition(self._QUESTION[::-1])[2]) if id in special), None)
+            said = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=asking, enable_thinking=False
+            )
+        except Exception as error:  # noqa: BLE001  # a template raises what it likes
+            return "", f"{type(error).__name__}: {error}"
+        return str(said), ""
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -9,7 +9,7 @@ about twice as fast; it is exact to rounding. Equal prompts are computed once by
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -109,7 +109,7 @@ class SmallDecoding:
         self._model = model
         self._first = Decoding(model, prompts, mask, shared=True)
         self._place = prompts.size(1)
-        count, device, body = len(prompts), prompts.device, cast(Any, model.transformer)
+        count, device = len(prompts), prompts.device
         self._heads, size = model.config.n_head, model.config.n_embd
         self._scale = (size // self._heads) ** -0.5
         self._keys, self._values = torch.empty(
@@ -121,7 +121,7 @@ class SmallDecoding:
         self._unseen = self._unseen.expand(-1, self._heads, -1).reshape(count * self._heads, 1, -1)
         self._position = mask.sum(-1)
         self._asked = torch.empty((count, 3 * size), device=device)
-        self._inner = [torch.empty((count, block.mlp.c_fc.nf), device=device) for block in body.h]
+        self._inner = torch.empty((count, model.config.n_inner or 4 * size), device=device)
         self._logits = torch.empty((count, model.config.vocab_size), device=device)
 
     def begin(self) -> Tensor:
@@ -150,7 +150,7 @@ class SmallDecoding:
             found = torch.bmm(near.softmax(-1), values).view(count, width)
             states.addmm_(found, block.attn.c_proj.weight).add_(block.attn.c_proj.bias)
             normed = layer_norm(states, (width,), block.ln_2.weight, block.ln_2.bias, block.ln_2.eps)
-            inner = torch.addmm(block.mlp.c_fc.bias, normed, block.mlp.c_fc.weight, out=self._inner[number])
+            inner = torch.addmm(block.mlp.c_fc.bias, normed, block.mlp.c_fc.weight, out=self._inner)
             torch.ops.aten.gelu_(inner, approximate="tanh")
             states.addmm_(inner, block.mlp.c_proj.weight).add_(block.mlp.c_proj.bias)
         normed = layer_norm(states, (width,), body.ln_f.weight, body.ln_f.bias, body.ln_f.eps)

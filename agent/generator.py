@@ -23,6 +23,19 @@ from hunch.memory.errors import InputError
 from hunch.memory.records import Hypothesis, Recipe, Spark
 
 
+def one_place(device: str | None, device_map: str | dict[str, Any] | None) -> None:
+    """Do nothing where at most one of the two says where a model runs.
+
+    Raises:
+        InputError: if both do.
+    """
+    if device is not None and device_map is not None:
+        raise InputError(
+            f"device is {device!r} and device_map {device_map!r}, but only one of them can say where the model runs; "
+            "leave one out."
+        )
+
+
 class CausalGenerator:
     """Hallucinates with a causal language model.
 
@@ -102,11 +115,7 @@ class CausalGenerator:
             InputError: if there is no causal language model at ``path``, it cannot be loaded as asked, or a chat
                 template is asked for and there is none.
         """
-        if device is not None and device_map is not None:
-            raise InputError(
-                f"device is {device!r} and device_map {device_map!r}, but only one of them can say where the model "
-                "runs; leave one out."
-            )
+        one_place(device, device_map)
         if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
             raise InputError(f"dtype is {dtype!r}, but torch has no such type; give 'auto', 'float32' or 'bfloat16'.")
         asked: dict[str, Any] = {"device_map": device_map, "attn_implementation": attn_implementation}

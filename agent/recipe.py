@@ -161,16 +161,14 @@ class RecipeBandit:
 
     def pushes(self) -> list[tuple[str, float, int, int]]:
         """Return kind, strength, kept and drawn of its perturbed recipes, and of what they perturb (strength 0)."""
-        perturbed = [recipe for recipe in self.recipes if recipe.perturbation is not None]
-        still = [recipe.model_copy(update={"perturbation": None}) for recipe in perturbed]
-        kinds = {push.kind for recipe in perturbed if (push := recipe.perturbation)}
+        pushed = [(push.kind, unpushed(one)) for one in self.recipes if (push := one.perturbation) is not None]
         totals: dict[tuple[str, float], np.ndarray] = {}
         for recipe, counts in zip(self.recipes, self._ever.T, strict=True):
             push = recipe.perturbation
-            for kind in [push.kind] if push else kinds if recipe in still else ():
-                at = (kind, push.strength if push else 0.0)
-                totals[at] = totals.get(at, 0) + counts
-        return [(kind, strength, *totals[kind, strength].tolist()) for kind, strength in sorted(totals)]
+            rows = {(push.kind, push.strength)} if push else {(kind, 0.0) for kind, still in pushed if still == recipe}
+            for row in rows:
+                totals[row] = totals.get(row, 0) + counts
+        return [(*row, *totals[row].tolist()) for row in sorted(totals)]
 
     def yields(self) -> dict[str, list[tuple[Recipe, float, float]]]:
         """Return for each kind of spark each recipe's believed yield and the (faded) samples behind it."""
@@ -184,6 +182,11 @@ class RecipeBandit:
 
     def _of(self, kind: str) -> np.ndarray:
         return self._counts.setdefault(kind, np.zeros((2, len(self.recipes))))
+
+
+def unpushed(recipe: Recipe) -> Recipe:
+    """Return a recipe without its perturbation."""
+    return recipe.model_copy(update={"perturbation": None})
 
 
 def described(recipe: Recipe) -> str:

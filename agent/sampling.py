@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 
 from hunch.agent.decoding import decoding
 from hunch.agent.perturbation import perturbed
-from hunch.agent.recipe import is_plain, shaped
+from hunch.agent.recipe import is_plain, shaped, unpushed
 from hunch.agent.refraining import Place, Refrain, further, place_of
 from hunch.memory.errors import InputError
 from hunch.memory.records import Recipe
@@ -188,8 +188,7 @@ def _alike(recipes: Sequence[Recipe]) -> dict[Recipe, list[int]]:
     """Return the rows of each recipe, whatever its perturbation."""
     groups: dict[Recipe, list[int]] = {}
     for row, recipe in enumerate(recipes):
-        key = recipe if recipe.perturbation is None else recipe.model_copy(update={"perturbation": None})
-        groups.setdefault(key, []).append(row)
+        groups.setdefault(recipe if recipe.perturbation is None else unpushed(recipe), []).append(row)
     return groups
 
 

@@ -38,6 +38,7 @@ LEVELS = (0.05, 0.1, 0.2)
 EMBEDDINGS = 2
 """Embeddings that judge, too."""
 MOST_LINES = 350_000
+"""Lines that the baseline's generator is trained on, all epochs together."""
 EXPLAINED = 60
 """Insights whose explanations are tried by deleting facts."""
 

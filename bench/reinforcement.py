@@ -3,9 +3,8 @@
 * *sibling*: a world of 10,000 new ideas (``bench.siblings``). Found are distinct coherent new ideas among all that was
   drawn; creativity afterwards is the best value on a fixed grid of samplers, n = 1,024.
 * *discover*: hidden truths of a folder of triples; without one, a fifth of the literature's facts is hidden, and fewer
-  samples are drawn from so small a store. The arm
-  ``hot`` samples at the temperature and truncation with which most validation truths were kept (``SAMPLERS``); all
-  figures are those of the test split alone.
+  samples are drawn from so small a store. The arm ``hot`` samples at the temperature and truncation with which most
+  validation truths were kept (``SAMPLERS``); all figures are those of the test split alone.
 * *literature*: how many samples the full loop and ``hot`` take to as many discoveries as the poorer of them finds.
 * *trl*: side by side with TRL's ``GRPOTrainer`` (``bench.trl_side``).
 

@@ -149,19 +149,23 @@ class Network:
         self._ends = [End(self.forward, self.likeness.rows, named), End(self.backward, self.likeness.rows, named)]
         self._cores: dict[int, Rows] = {}
 
-    def evidence(self, claims: Ints, lore: Lore, *, texts: Floats | None = None, chunk: int = 2048) -> Floats:
+    def evidence(self, claims: Ints, lore: Lore, *, lasting: Floats | None = None, chunk: int = 2048) -> Floats:
         """Return the evidence for each claim, (N, len(kinds)), columns as in ``kinds``.
 
         Args:
             claims: (N, 3).
             lore: what path types imply.
-            texts: the claims' ``texts``, where they are known.
+            lasting: the claims' ``lasting``, where it is known.
             chunk: claims looked at together.
         """
         parts = [self._evidence(claims[at : at + chunk], lore) for at in range(0, len(claims), chunk)]
         structure = np.vstack([np.zeros((0, len(ANALOGIES) + len(PATHS))), *parts])
-        embeddings = [np.mean([each.shares(claims) for each in self._embeddings], axis=0)] if self._embeddings else []
-        return np.column_stack([structure, self.texts(claims) if texts is None else texts, *embeddings])
+        return np.column_stack([structure, self.lasting(claims) if lasting is None else lasting])
+
+    def lasting(self, claims: Ints) -> Floats:
+        """Return the evidence that stays when the agent concludes something: texts, and embeddings where there are."""
+        embedded = [np.mean([each.shares(claims) for each in self._embeddings], axis=0)] if self._embeddings else []
+        return np.column_stack([self.texts(claims), *embedded])
 
     def popularity(self, claims: Ints) -> Floats:
         """Return logarithms of how common each claim's parts are, (N, len(POPULARITY)), columns as in ``POPULARITY``.

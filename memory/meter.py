@@ -76,7 +76,7 @@ class Meter:
         if not len(self.meaningless):
             raise InputError("every swap of parts between the store's facts is itself a fact; import more facts.")
         self._distinct, self._again = np.unique(self.meaningless, axis=0, return_inverse=True)  # few in a small store
-        self._texts = self.network.texts(self._distinct)  # conclusions are no texts: these stay
+        self._lasting = self.network.lasting(self._distinct)
         self._fire_null()
 
     def renew(self, links: Links) -> None:
@@ -111,7 +111,7 @@ class Meter:
         return strengths(self.network, self.weights, evidence, claims)
 
     def _fire_null(self) -> None:
-        evidence = self.network.evidence(self._distinct, self.lore, texts=self._texts)[self._again]
+        evidence = self.network.evidence(self._distinct, self.lore, lasting=self._lasting)[self._again]
         self._null = np.sort(self.strength(evidence, self.meaningless))
         self.usual: Floats = np.median(evidence, axis=0)
         """The evidence of a claim that means nothing: the null's medians, (len(network.kinds),)."""

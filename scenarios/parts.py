@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from hunch.agent.creativity import creativity_by_firing
 from hunch.agent.forms import Form, form_for
-from hunch.agent.generator import CausalGenerator
+from hunch.agent.generator import CausalGenerator, one_place
 from hunch.agent.grounding import StoreGrounder
 from hunch.agent.protocols import Learner, Sparker
 from hunch.agent.recipe import PRESETS, PUSHED, RecipeBandit
@@ -52,11 +52,7 @@ class Loading(Settings):
 
     @model_validator(mode="after")
     def _in_one_place(self) -> Self:
-        if self.device is not None and self.device_map is not None:
-            raise ValueError(
-                f"device is {self.device!r} and device_map {self.device_map!r}, but only one of them can say where the "
-                "model runs; leave one out"
-            )
+        one_place(self.device, self.device_map)
         return self
 
     def load(self, path: str, form: Form | None = None) -> CausalGenerator:

@@ -207,7 +207,7 @@ def _mistake(
         return f"{where} is {value}, but {_unknown(name, model, scenario)}{rest}"
     if first["type"] == "missing":
         return f"{name} is not given, but {scenario} needs it; give `--{spelled(name)} VALUE`.{rest}"
-    rule = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    rule = first["msg"].removeprefix("Input ").removeprefix("Value error, ").removesuffix(".")
     rule = f"it {rule}" if rule.startswith("should") else rule
     if not name:  # a rule that several options break together
         return f"{rule}; see `hunch run {scenario} --help`.{rest}"

@@ -55,6 +55,10 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("--facts facts.txt --config unknown.yaml", "samplez in unknown.yaml is 100, but there is no such option"),
         ("--facts facts.txt --samples 0", "--samples is '0', but it should be greater than or equal to 1"),
         ("--facts facts.txt --generating.model no-model", "the model is 'no-model', but no causal language model"),
+        (
+            "--facts facts.txt --generating.loading.device cpu --generating.loading.device-map auto",
+            "only one of them can say where the model runs; leave one out; change it",
+        ),
         ("", "facts is not given, but discover needs it; give `--facts VALUE`"),
     ],
 )
