@@ -132,8 +132,9 @@ class Network:
         """The kinds of evidence that it has, in the order of columns."""
         self._embeddings = embeddings
         n, relations = links.concepts, links.relations
+        weight = links.weight.astype(np.float32)  # as rows of likeness are, which are then multiplied as they stand
         self.forward = [
-            sp.csr_matrix((links.weight[rows], (links.subject[rows], links.object[rows])), shape=(n, n))
+            sp.csr_matrix((weight[rows], (links.subject[rows], links.object[rows])), shape=(n, n))
             for rows in _rows_by(links.relation, relations)
         ]
         """Per relation the weights of its facts, (concepts, concepts): row subject, column object."""

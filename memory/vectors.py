@@ -119,13 +119,13 @@ class VectorIndex:
         vectors = self._checked(vectors)
         ids = self._stage.candidates(vectors, k)  # (n, r), r >= k
         similarities = np.full(ids.shape, -np.inf, np.float32)
+        there, any_id = ids >= 0, ids.max(initial=-1)
         step = max(1, BATCH // ids.shape[1])
-        for start in range(0, len(ids), step):
+        for start in range(0, len(ids) if any_id >= 0 else 0, step):
             part = slice(start, start + step)
-            there = ids[part] >= 0
-            rows = np.zeros((*there.shape, self.dimension), np.float32)
-            rows[there] = self._stage.rows(ids[part][there])
-            similarities[part][there] = np.einsum("nrd,nd->nr", rows, vectors[part])[there]
+            rows = self._stage.rows(np.where(there[part], ids[part], any_id).ravel())
+            similarities[part] = np.einsum("nrd,nd->nr", rows.reshape(*there[part].shape, -1), vectors[part])
+        similarities[~there] = -np.inf
         order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
 
