@@ -10,8 +10,8 @@ from our random numbers: with ``seeded`` each request carries a seed, which some
 resumed says other things than one that never stopped.
 
 Tested: with LangChain's fake models, and over HTTP with a process that puts OpenAI's chat completions before a tiny
-GPT-2 and Llama (``tests/agent/chat_server.py``). Not tested: a model that is good at this, and ``transformers serve``,
-which needs fastapi and uvicorn. Left out: streaming, tools, and prices of cached tokens.
+GPT-2 and Llama (``tests/agent/chat_server.py``); by hand, through ``langchain-openai``, with ``transformers serve``
+5.23 and a tiny Llama. Not tested: a model that is good at this. Left out: streaming, tools, prices of cached tokens.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from hunch.memory.weighing import FEWEST_TO_FIT, Labelled, Weights, fit_weights,
 
 NULL = 10_000
 """Meaningless claims that strengths are compared with."""
+MISSED = 0.05
+"""Share of the facts that embeddings may do without; so those of a big store are learned but once."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Meter:
         links: observed facts.
         names: the concepts' names; None keeps words out.
         near: finds facts nearest in text.
-        embeddings: how many embeddings of the facts judge, too; each is learned twice, once without what
-            is hidden; none in a store too small to hide anything.
+        embeddings: how many embeddings of the facts judge, too; each is learned without what is hidden, and, where
+            this is more than ``MISSED`` of the facts, once more with it; none in a store too small to hide anything.
         seed: of what is hidden, and of the null.
 
     Raises:
@@ -59,14 +61,19 @@ class Meter:
     ) -> None:
         self._names, self._near = names, near
         seeds = [seed + number for number in range(embeddings if len(links) >= FEWEST_TO_FIT else 0)]
+        self.embeddings: list[ComplEx] = []
+        """Embeddings of the facts; they stay as they are when links change."""
+        seen = 0
 
         def without_hidden(rest: Links) -> Network:
-            return Network(rest, names, near, ComplEx.several(rest, seeds))
+            nonlocal seen
+            self.embeddings, seen = ComplEx.several(rest, seeds), len(rest)
+            return self._network(rest)
 
         rng = np.random.default_rng([seed, 0])
         self.weights: Weights = fit_weights(links, rng, without_hidden)
-        self.embeddings = ComplEx.several(links, seeds)
-        """Embeddings of the facts; they stay as they are when links change."""
+        if seen < (1 - MISSED) * len(links):
+            self.embeddings = ComplEx.several(links, seeds)
         self.network = self._network(links)
         self.lore = learn_lore(self.network, rng)
         self._labelled: Labelled | None = None

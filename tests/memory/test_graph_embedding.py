@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch.nn.functional import cross_entropy
 
-from hunch.memory import graph_embedding
+from hunch.memory import graph_embedding, meter
 from hunch.memory.calibration import OBJECT, swaps
 from hunch.memory.firing import EMBEDDED, EVIDENCE
 from hunch.memory.graph_embedding import PENALTY, RATE, ComplEx
@@ -87,14 +87,27 @@ def test_shares_are_the_softmax_over_all_answers_and_all_askers(monkeypatch: pyt
 
 def test_a_meter_with_factors_looks_at_them() -> None:
     links, hidden = planted()
-    meter = Meter(links, embeddings=2)
-    assert len(meter.embeddings) == 2 and meter.network.kinds == (*EVIDENCE, *EMBEDDED)
+    judge = Meter(links, embeddings=2)
+    assert len(judge.embeddings) == 2 and judge.network.kinds == (*EVIDENCE, *EMBEDDED)
     claims = np.vstack([hidden, swaps(links, np.random.default_rng(3), 200, OBJECT)])
-    evidence = meter.measure(claims).evidence
-    assert_allclose(evidence[:, -2:], sum(each.shares(claims) for each in meter.embeddings) / 2)
-    assert isinstance(meter.weights, Scale) and meter.weights.weight.shape == meter.usual.shape == (len(EVIDENCE) + 2,)
+    evidence = judge.measure(claims).evidence
+    assert_allclose(evidence[:, -2:], sum(each.shares(claims) for each in judge.embeddings) / 2)
+    assert isinstance(judge.weights, Scale) and judge.weights.weight.shape == judge.usual.shape == (len(EVIDENCE) + 2,)
     plain = Meter(links)
     assert not plain.embeddings and plain.network.kinds == EVIDENCE
     assert_array_equal(plain.measure(claims).evidence, evidence[:, :-2])
-    meter.renew(links.take(np.arange(len(links) - 5)))
-    assert_array_equal(meter.measure(claims).evidence[:, -2:], evidence[:, -2:])
+    judge.renew(links.take(np.arange(len(links) - 5)))
+    assert_array_equal(judge.measure(claims).evidence[:, -2:], evidence[:, -2:])
+
+
+def test_where_little_is_hidden_embeddings_are_learned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    links, _ = planted()
+    learned: list[int] = []
+    several = ComplEx.several
+    monkeypatch.setattr(ComplEx, "several", lambda of, seeds: learned.append(len(of)) or several(of, seeds))
+    Meter(links, embeddings=1)
+    assert len(learned) == 2 and learned[0] < 0.95 * len(links) and learned[1] == len(links)
+    monkeypatch.setattr(meter, "MISSED", 0.5)
+    kept = Meter(links, embeddings=1).embeddings
+    assert len(learned) == 3 and learned[2] == learned[0]
+    assert (kept[0].concept != several(links, [0])[0].concept).all()
