@@ -29,9 +29,8 @@ from numpy.typing import NDArray
 from hunch.memory.errors import InputError
 from hunch.memory.records import Draw, Spark, Status
 
-MEMORY = 8.0
-"""Visits over which a node's value is averaged: what it yields changes as it is mined and as the generator learns."""
-DECAY = 0.5
+MEMORY = 200.0
+"""Answers over which worth is averaged: it changes as a node is mined and as the generator learns."""
 KNOWN = 0.1
 """What a confirmed answer is worth that was known or said before: it shows that the node is understood."""
 
@@ -71,7 +70,7 @@ class Search:
         exploration: the constant ``c``.
         closes: whether a root is closed for good once an answer to it, or to one of its lineage, was confirmed: for
             questions that have one answer.
-        hope: value of a root that was never asked.
+        hope: value of what was never asked, before anything tells otherwise.
 
     Raises:
         InputError: if there is no root.
@@ -89,6 +88,7 @@ class Search:
         if not roots:
             raise InputError("there is no question to search from; give at least one root.")
         self._ask, self._c, self._closes = ask, exploration, closes
+        self._onward, self._gone_on = hope, 0
         self.nodes = [Node(spark, None, hope) for spark in dict.fromkeys(roots)]
         """All that can be gone on from, roots first, then in the order in which they were found."""
         self._by_spark = {node.spark: node for node in self.nodes}
@@ -100,7 +100,7 @@ class Search:
         """Return the ``n`` questions to ask next: the best, as if each had been asked when the next is chosen."""
         nodes = [node for node in self.nodes if not node.lineage()[-1].closed] or self.nodes
         visits = np.array([node.visits for node in nodes], dtype=float)
-        value = np.array([node.value for node in nodes])
+        value = np.array([self._value(node) for node in nodes])
         lineages = [frozenset(self._waiting_with(node)) for node in nodes]
         gain = self._c * self._prior(nodes) * np.sqrt(1.0 + visits.sum())
         tie = 1e-9 * rng.random(len(nodes))
@@ -139,9 +139,7 @@ class Search:
         width = len(draws) // max(len(sparks), 1)
         for number, spark in enumerate(sparks):
             node, answers = self._by_spark[spark], draws[number * width : (number + 1) * width]
-            worth = [self._worth(draw) for draw in answers]
-            for step, one in enumerate(node.lineage()):
-                self._credit(one, [DECAY**step * value for value in worth], visited=not step)
+            self._credit(node, [self._worth(draw) for draw in answers])
             if self._closes and any(draw.status is Status.CONFIRMED for draw in answers):
                 node.lineage()[-1].closed = True
             for draw in answers:
@@ -153,10 +151,17 @@ class Search:
             return 1.0
         return KNOWN if draw.status is Status.CONFIRMED else 0.0
 
-    def _credit(self, node: Node, worth: Sequence[float], *, visited: bool) -> None:
+    def _value(self, node: Node) -> float:
+        return self._onward if node.parent and not node.visits else node.value
+
+    def _credit(self, node: Node, worth: Sequence[float]) -> None:
+        node.value = self._value(node)
         for value in worth:
-            node.visits += visited
+            node.visits += 1
             node.value += (value - node.value) / min(node.visits + 1.0, MEMORY)
+            if node.parent:
+                self._gone_on += 1
+                self._onward += (value - self._onward) / min(self._gone_on + 1.0, MEMORY)
 
     def _grow(self, node: Node, draw: Draw) -> None:
         assert self._ask is not None

@@ -133,12 +133,12 @@ class Network:
         self._embeddings = embeddings
         n, relations = links.concepts, links.relations
         weight = links.weight.astype(np.float32)  # as rows of likeness are, which are then multiplied as they stand
-        self.forward = [
+        self.forward: list[sp.csr_matrix] = [
             sp.csr_matrix((weight[rows], (links.subject[rows], links.object[rows])), shape=(n, n))
             for rows in _rows_by(links.relation, relations)
         ]
         """Per relation the weights of its facts, (concepts, concepts): row subject, column object."""
-        self.backward = [sp.csr_matrix(table.T) for table in self.forward]
+        self.backward: list[sp.csr_matrix] = [sp.csr_matrix(table.T) for table in self.forward]
         """The same, row object, column subject."""
         named = sp.csr_matrix((n, 0)) if names is None else words(names)
         self.likeness = Likeness(links, None if names is None else named)

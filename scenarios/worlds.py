@@ -18,6 +18,7 @@ from pydantic import Field
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.protocols import Environment, Learner
+from hunch.agent.redrawing import Redrawing
 from hunch.agent.remembering import RememberingGrounder
 from hunch.agent.search import Ask, Search
 from hunch.agent.sparking import GivenQuestions
@@ -98,23 +99,25 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
             replay=0.3,
             hold=0.5,
             passes=config.passes,
-            importance=partial(_visited, search) if arm.name in SEARCHING else None,
+            importance=partial(_visited, search, config.width) if arm.name in SEARCHING else None,
         )
+    pruned = Redrawing(generator, world.known) if arm.name in SEARCHING and world.ask else None
     return Mind(
         knowledge,
-        generator,
+        pruned or generator,
         grounder=RememberingGrounder(knowledge),
         sparker=search if arm.name in SEARCHING else GivenQuestions(world.roots),
         environment=world.environment,
         learner=learner,
         budget=config.budget,
         seed=config.seed,
+        refrain=pruned,
     )
 
 
-def _visited(search: Search, kept: Experience) -> float:
-    """Return how often the search went on from an experience, and once for its own sake."""
-    return 1.0 + search.visits((kept.id,))
+def _visited(search: Search, width: int, kept: Experience) -> float:
+    """Return how often the search went on from it, ``width`` answers at a time, and once for its own sake."""
+    return 1.0 + search.visits((kept.id,)) / width
 
 
 def run_world(world: World, config: Searching, scenario: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hunch.agent.contracts import check_sparker
-from hunch.agent.search import DECAY, KNOWN, Search
+from hunch.agent.search import KNOWN, MEMORY, Search
 from hunch.memory.errors import InputError
 from hunch.memory.records import Draw, Spark, Standing, Status
 
@@ -77,13 +77,25 @@ def test_a_lineage_is_asked_once_before_any_of_it_is_asked_again() -> None:
     assert len({"x", "y"} & set(asked)) <= 1
 
 
-def test_yield_is_passed_up_the_lineage_with_decay() -> None:
-    search = Search(ROOTS, on, hope=0.0)
-    search.told([ROOTS[0]], [draw("x", kept=True)])
+def test_what_was_never_asked_is_worth_what_going_on_has_been_worth_and_a_root_what_it_was_itself() -> None:
+    search = Search(ROOTS[:1], on, exploration=0.0, hope=0.5)
+    search.told(
+        [ROOTS[0]], [draw("x", kept=True), draw("y", kept=True), *[draw("-")] * 7]
+    )  # 2.5 of 10, hope among them
+    assert search.sparks(rng(), 1) == [Spark(prompt="x", parents=("x",))] or search.sparks(rng(), 1)[0].prompt == "y"
+    search.told([Spark(prompt="x", parents=("x",))], [draw("-")] * 2)  # 0.5 of 3: less than beginning anew
+    assert search.sparks(rng(), 1) == ROOTS[:1]
+    assert search.nodes[0].value == pytest.approx(0.25)
+    search.told([Spark(prompt="y", parents=("y",))], [draw("z", kept=True)])
+    assert search.sparks(rng(), 1)[0].prompt == "y"  # its own, from 1/6 on: 7 of 12; z's is 3 of 8 by now
+
+
+def test_worth_is_averaged_over_the_last_answers_or_so() -> None:
+    search = Search(ROOTS[:1], hope=0.0)
+    search.told(ROOTS[:1], [draw("x", kept=True)] * 3 * int(MEMORY))
     before = search.nodes[0].value
-    search.told([Spark(prompt="x", parents=("x",))], [draw("y", kept=True)])
-    assert search.nodes[0].value == pytest.approx(before + (DECAY - before) / 2)
-    assert (search.nodes[0].visits, search.visits(["x"])) == (1, 1)
+    search.told(ROOTS[:1], [draw("-")])
+    assert search.nodes[0].value == pytest.approx(before * (1 - 1 / MEMORY))
 
 
 def test_what_is_confirmed_but_known_is_worth_a_little() -> None:
@@ -102,7 +114,7 @@ def test_a_solved_question_is_never_asked_again_and_all_are_when_all_are_solved(
 
 def test_a_likely_answer_is_gone_on_from_before_an_unlikely_one() -> None:
     search = Search(ROOTS[:1], on)
-    search.told([ROOTS[0]], [draw("x", kept=True, logprob=-9.0), draw("y", kept=True, logprob=-1.0)])
+    search.told([ROOTS[0]], [draw("x", kept=True, logprob=-9.0), draw("y", kept=True, logprob=-1.0), *[draw("-")] * 9])
     asked = [spark.prompt for spark in search.sparks(rng(), 3)]
     assert asked.index("y") < asked.index("x")
 
