@@ -5,6 +5,7 @@ Given are the folder of a model that was trained on the small world of siblings,
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -54,6 +55,10 @@ def main(model: Path, to: Path) -> None:
         "said": said,
     }
     (to / f"rank-{trainer.accelerator.process_index}.json").write_text(json.dumps(figures))
+    # What DDP holds goes first: as the last to hold the group, it would wait for gloo's threads, and these for Python.
+    trainer.accelerator.free_memory()
+    del trainer
+    gc.collect()
     torch.distributed.destroy_process_group()
 
 
