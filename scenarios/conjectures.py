@@ -4,8 +4,8 @@
 
 The generator has read a few hundred identities and says new ones. The world refutes each at a random rational point,
 or proves it; what is proved, new and no trivial variant is kept and sparks the next. Search and learning take turns:
-PUCT chooses which identities to go on from, and the generator is trained on what was found there. Expect a few minutes
-on two cores, and as much for each of the three other arms.
+PUCT chooses which identities to go on from, what repeats is drawn again before it is tried, and the generator is
+trained on what was found. Expect a few minutes on two cores, and as much for each of the three other arms.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from hunch.agent.contracts import check_environment, check_sparker
 from hunch.agent.environments.countdown import Countdown, CountdownForm
 from hunch.agent.learning.imitation import NovelImitation
+from hunch.agent.redrawing import Redrawing
 from hunch.agent.sparking import GivenQuestions
 from hunch.memory.errors import InputError
 from hunch.memory.ledger import Ledger
@@ -123,3 +125,8 @@ def test_only_arms_that_learn_have_a_learner_and_only_search_chooses(tmp_path: P
     minds = {arm.name: mind_of(world, config, arm, None, print) for arm in ARMS}
     assert {name for name, mind in minds.items() if isinstance(mind.learner, NovelImitation)} == {"learning", "full"}
     assert {name for name, mind in minds.items() if hasattr(mind.sparker, "told")} == {"search", "full"}
+    building = replace(world, ask=lambda draw, spark: spark)  # only there an answer means the same whatever was asked
+    for one, pruning in ((world, set()), (building, {"search", "full"})):
+        minds = {arm.name: mind_of(one, config, arm, None, print) for arm in ARMS}
+        assert {name for name, mind in minds.items() if isinstance(mind.generator, Redrawing)} == pruning
+        assert {name for name, mind in minds.items() if mind.refrain is mind.generator} == pruning
