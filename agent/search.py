@@ -8,11 +8,14 @@ A node is a hypothesis that was kept; its children are hallucinated with it in t
 with ``N`` the visits to a node, ``T`` all visits, and ``P`` the prior: the rank of what the policy finds likely, as a
 linear share (Yuksekgonul et al. 2026, TTT-Discover, who rank by reward). ``Q`` is the share of a node's children that
 were worth something, as judged by grounding and environment: what was kept counts 1, what was confirmed but known a
-little, all else 0. It begins at the parent's, is an average over ``MEMORY`` visits or so, and is passed up the lineage
-with ``DECAY`` a step. In one round a lineage is blocked once one of it was chosen: ancestors and descendants wait until
-all others had their turn, so that the batch spreads; and what was chosen counts as visited. Duplicates are no nodes: a
-claim is one node whichever parent said it first. Roots are questions to begin with, and block none of their lineage;
-one whose answer was found may be closed for good.
+little, all else 0; over ``MEMORY`` children or so. Of a node that was never asked it is what going on from any
+hypothesis has been worth. It is not passed up the lineage: what grandchildren are worth says nothing about asking the
+node itself again, and failures further down would talk the search out of beginning anew.
+
+In one round a lineage is blocked once one of it was chosen: ancestors and descendants wait until all others had their
+turn, so that the batch spreads; and what was chosen counts as visited. Duplicates are no nodes: a claim is one node
+whichever parent said it first. Roots are questions to begin with, and block none of their lineage; one whose answer was
+found may be closed for good.
 
 Left out: rollouts of more than one step in a round (each round is one step of every chosen lineage), and a network
 that guesses values (what is counted is what was verified).
@@ -21,7 +24,7 @@ that guesses values (what is counted is what was verified).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +53,6 @@ class Node:
     visits: int = 0
     closed: bool = False
     """Whether it is never asked again."""
-    children: list[Node] = field(default_factory=list)
 
     def lineage(self) -> list[Node]:
         """Return the node and its ancestors, nearest first."""
@@ -168,7 +170,6 @@ class Search:
         self._known.add(draw.key)
         spark = self._ask(draw, node.spark)
         if spark not in self._by_spark:
-            child = Node(spark, node, node.value, draw.model_logprob)
-            node.children.append(child)
+            child = Node(spark, node, self._onward, draw.model_logprob)
             self.nodes.append(child)
             self._by_spark[spark] = self._by_parents[spark.parents] = child
