@@ -45,9 +45,9 @@ class Redrawing:
         """Return ``len(sparks) * width`` hypotheses, the ``width`` of the first spark first."""
         said = self._generator.hallucinate(sparks, width, rng)
         for _ in range(TRIES):
-            seen, repeats = set(self._said), list[int]()
+            seen, repeats = set[str](), list[int]()
             for place, one in enumerate(said):
-                if one.key in seen:
+                if one.key in self._said or one.key in seen:
                     repeats.append(place)
                 seen.add(one.key)
             if not repeats:

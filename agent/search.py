@@ -48,6 +48,7 @@ class Node:
     spark: Spark
     parent: Node | None
     value: float
+    """What its children were worth; before it was asked, a root's hope."""
     logprob: float = 0.0
     """Of the answer that it goes on from, under the policy; 0 for a root."""
     visits: int = 0
@@ -132,7 +133,7 @@ class Search:
         return np.asarray(rank / rank.sum())
 
     def visits(self, parents: Sequence[str]) -> int:
-        """Return how often what goes on from these experiences was asked: the policy that the search has found."""
+        """Return how many answers went on from these experiences: the policy that the search has found."""
         node = self._by_parents.get(tuple(parents))
         return 0 if node is None else node.visits
 
