@@ -23,7 +23,7 @@ SAMPLES = 40_000
 TRUTHS = ("valid.txt", "test.txt")
 
 
-def measure(data: Path, seeds: int, *, runs: Path, cache: Path, samples: int = SAMPLES) -> dict[str, Any]:
+def measure(data: Path, seeds: int, *, runs: Path, cache: Path, samples: int | None = None) -> dict[str, Any]:
     """Run the scenario with its arms once per seed and return the figures: medians over seeds, and each seed's own.
 
     Args:
@@ -32,7 +32,7 @@ def measure(data: Path, seeds: int, *, runs: Path, cache: Path, samples: int = S
         seeds: number of runs.
         runs: folder of the runs, one subfolder each.
         cache: folder of trained generators.
-        samples: hypotheses drawn by each arm.
+        samples: hypotheses drawn by each arm; ``SAMPLES`` when None.
 
     Raises:
         InputError: if ``data`` lacks a file.
@@ -42,7 +42,7 @@ def measure(data: Path, seeds: int, *, runs: Path, cache: Path, samples: int = S
             raise InputError(
                 f"--data is {data}, but {name} is not in it; give a folder with train.txt, valid.txt, test.txt."
             )
-    each = [_run(data, seed, runs / f"discover-{seed}", cache, samples) for seed in range(seeds)]
+    each = [_run(data, seed, runs / f"discover-{seed}", cache, samples or SAMPLES) for seed in range(seeds)]
     arms = [arm.name for arm in (*CONTROLS, FULL)]
     return {
         "data": data.name,

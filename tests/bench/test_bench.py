@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -26,6 +27,31 @@ def result(**figures: int) -> ArmResult:
     return ArmResult(
         name="full", curve=([], []), true_curve=None, insights=(), seconds=1.0, memorised=0.1, entropy_nats=1.0, **given
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "demo --seeds 1 --samples 9",
+        "discover --data folder --seeds 1",
+        "firing --data folder",
+        "reinforcement --tasks sibling --rules",
+        "hallucination --seeds 1",
+        "durability --kills 1 --parts kills",
+        "environments --calls 10 --tasks puzzles",
+        "creativity --tasks mini",
+        "experts --seeds 1",
+        "scale --sizes 10",
+    ],
+)
+def test_a_command_asks_its_benchmark_for_what_it_takes(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, *options = words.split()
+    measure = create_autospec(getattr(bench, name).measure, return_value={"found": 1})
+    monkeypatch.setattr(getattr(bench, name), "measure", measure)
+    assert bench.main([name, *options, "--json", str(tmp_path / "out.json")]) == 0
+    assert json.loads((tmp_path / "out.json").read_text())["found"] == 1
 
 
 def test_the_gate_is_compared_with_none() -> None:
