@@ -39,7 +39,7 @@ def result(**figures: int) -> ArmResult:
         "hallucination --seeds 1",
         "durability --kills 1 --parts kills",
         "environments --calls 10 --tasks puzzles",
-        "creativity --tasks mini",
+        "creativity --tasks mini_sibling",
         "experts --seeds 1",
         "scale --sizes 10",
     ],
