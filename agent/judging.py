@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hunch.agent.protocols import Judge
 from hunch.memory.records import Grounding, Hypothesis, Outcome, Standing, Status, Turn, Verdict
 
 
@@ -30,6 +31,27 @@ def _verdict(grounding: Grounding, outcome: Outcome) -> Verdict:
     if grounding.standing is Standing.INSIGHT:
         return Verdict(keep=True, reason=f"fires (p = {grounding.p_value:.3f})", reward=1 - grounding.p_value)
     return Verdict(keep=False, reason=grounding.reason)
+
+
+def rewarding_at(level: float) -> Judge:
+    """Return a judge that keeps what ``keep_insights`` keeps, and rewards of what no environment decided the strongest.
+
+    What fires at a p-value of at most ``level`` earns 1, what is kept beyond that nothing: worth keeping, but not worth
+    saying more of.
+    """
+
+    def judge(
+        hypotheses: Sequence[Hypothesis], groundings: Sequence[Grounding], outcomes: Sequence[Outcome]
+    ) -> list[Verdict]:
+        verdicts = keep_insights(hypotheses, groundings, outcomes)
+        return [
+            verdict.model_copy(update={"reward": float(grounding.p_value <= level)})
+            if verdict.keep and outcome.status is Status.UNDECIDED
+            else verdict
+            for verdict, grounding, outcome in zip(verdicts, groundings, outcomes, strict=True)
+        ]
+
+    return judge
 
 
 def keep_accepted(turn: Turn, verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -6,14 +6,26 @@ checks of ``hunch.agent.contracts`` tell whether a part keeps its promise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hunch.memory.expertise import Ranking, Sheet
-from hunch.memory.records import Draw, Experience, Firing, Grounding, Hypothesis, Outcome, Recipe, Spark, Turn, Verdict
+from hunch.memory.records import (
+    Draw,
+    Experience,
+    Firing,
+    Grounding,
+    Hypothesis,
+    Outcome,
+    Recipe,
+    Spark,
+    Triple,
+    Turn,
+    Verdict,
+)
 
 
 class Sparker(Protocol):
@@ -97,6 +109,23 @@ class TeachingEnvironment(Protocol):
 
     def curriculum(self, stats: Mapping[str, float]) -> None:
         """Be told how a round went: its number, ``solved`` (share confirmed) and ``errors``; once for each round."""
+        ...
+
+
+@runtime_checkable
+class HindsightEnvironment(Protocol):
+    """An environment in which a wrong answer to one question may be the right one to another."""
+
+    def hindsight(self, said: Sequence[Hypothesis]) -> list[str | None]:
+        """Return for each answer, as text, the question that it does answer together with it; None where it is none."""
+        ...
+
+
+class Memory(Protocol):
+    """What a generator, or its sampler, keeps in mind so as not to say it again."""
+
+    def add(self, said: Iterable[tuple[str, Triple | None]]) -> None:
+        """Keep these claims in mind, each given as its text and, where it can be read so, its triple."""
         ...
 
 

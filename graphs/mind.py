@@ -22,6 +22,7 @@ from hunch.agent.protocols import (
     Grounder,
     Judge,
     Learner,
+    Memory,
     RecipeGenerator,
     RevisingEnvironment,
     SearchingSparker,
@@ -29,8 +30,6 @@ from hunch.agent.protocols import (
     TeachingEnvironment,
 )
 from hunch.agent.recipe import RecipeBandit
-from hunch.agent.redrawing import Redrawing
-from hunch.agent.refraining import Refrain
 from hunch.agent.sparking import OpenQuestions
 from hunch.graphs.budget import Budget
 from hunch.graphs.panel import Panel
@@ -95,7 +94,7 @@ class Mind:
     """Of everything random."""
     trust: float
     """The most that a kept insight weighs in the store, against 1 for an observed fact."""
-    refrain: Refrain | Redrawing | None
+    refrain: Memory | None
     """The generator's memory of what it is not to say again: all that was drawn joins it."""
     recipes: RecipeBandit | None
     """Chooses how wild each answer is, by what was kept before; without it the generator's own recipe is used."""
@@ -115,7 +114,7 @@ class Mind:
         budget: Budget | None = None,
         seed: int = 0,
         trust: float = 0.5,
-        refrain: Refrain | Redrawing | None = None,
+        refrain: Memory | None = None,
         recipes: RecipeBandit | None = None,
         panel: Panel | None = None,
     ) -> None:

@@ -18,6 +18,7 @@ from hunch.agent.creativity import creativity_by_firing
 from hunch.agent.forms import Form, form_for
 from hunch.agent.generator import CausalGenerator, one_place
 from hunch.agent.grounding import StoreGrounder
+from hunch.agent.judging import rewarding_at
 from hunch.agent.protocols import Learner, Sparker
 from hunch.agent.recipe import PRESETS, PUSHED, RecipeBandit
 from hunch.agent.refraining import Refrain
@@ -242,6 +243,7 @@ def assemble(kit: Kit, arm: Arm, folder: Path, notice: Callable[[str], None]) ->
         generator,
         grounder=grounder,
         sparker=kit.questions(knowledge),
+        judge=rewarding_at(config.learning.level),
         learner=learner,
         budget=config.budget,
         seed=config.seed,

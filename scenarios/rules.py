@@ -29,6 +29,8 @@ class Learning(Settings):
     unlikely earn more), count (what was found often earns less), novelty (what lies far from the archive
     earns more), darling (what few of its siblings say earns more), maxrl (acceptance, hard questions weighted up);
     none."""
+    level: float = Field(0.05, gt=0, le=1)
+    """Reinforce the insights whose p-value is at most this; what is kept beyond it earns nothing."""
     learning_rate: float = Field(5e-4, gt=0)
     """Of AdamW."""
     elite: float = Field(0.25, gt=0, le=1)

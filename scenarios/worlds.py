@@ -17,10 +17,10 @@ from pydantic import Field
 
 from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning.imitation import NovelImitation
-from hunch.agent.protocols import Environment, Learner
-from hunch.agent.redrawing import Redrawing
+from hunch.agent.protocols import Environment, HindsightEnvironment, Learner
 from hunch.agent.remembering import RememberingGrounder
 from hunch.agent.search import Ask, Search
+from hunch.agent.sifting import Sifting
 from hunch.agent.sparking import GivenQuestions
 from hunch.graphs.mind import Mind
 from hunch.memory.knowledge import Knowledge
@@ -53,6 +53,10 @@ class Searching(Common):
     """Of AdamW."""
     passes: float = Field(8.0, gt=0)
     """How often what was newly kept is seen."""
+    hindsight_passes: float = Field(4.0, ge=0)
+    """How often a missed target's answer is seen as the answer to the target that it hit, in worlds that can tell."""
+    candidates: int = Field(8, ge=1)
+    """Answers drawn for each that is verified, where there is search: the likeliest of those that are new."""
     most_epochs: int = Field(60, ge=1)
     """Train the small generator for at most this many epochs before the loop begins."""
 
@@ -100,18 +104,20 @@ def mind_of(world: World, config: Searching, arm: Arm, folder: Path | None, noti
             hold=0.5,
             passes=config.passes,
             importance=partial(_visited, search, config.width) if arm.name in SEARCHING else None,
+            hindsight=world.environment.hindsight if isinstance(world.environment, HindsightEnvironment) else None,
+            hindsight_passes=config.hindsight_passes,
         )
-    pruned = Redrawing(generator, world.known) if arm.name in SEARCHING and world.ask else None
+    sifted = Sifting(generator, world.known, candidates=config.candidates) if arm.name in SEARCHING else None
     return Mind(
         knowledge,
-        pruned or generator,
+        sifted or generator,
         grounder=RememberingGrounder(knowledge),
         sparker=search if arm.name in SEARCHING else GivenQuestions(world.roots),
         environment=world.environment,
         learner=learner,
         budget=config.budget,
         seed=config.seed,
-        refrain=pruned,
+        refrain=sifted,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -62,21 +63,45 @@ class Countdown:
         """Confirm what reaches the target from the given numbers, each used once."""
         return [self._verified(spark, said) for spark, said in zip(sparks, hypotheses, strict=True)]
 
+    def hindsight(self, said: Sequence[Hypothesis]) -> list[str | None]:
+        """Return for each answer that is worth another target than the one asked for: that target, and the answer."""
+        return [_in_hindsight(one.text) for one in said]
+
     def _verified(self, spark: Spark, said: Hypothesis) -> Outcome:
         given, target, _ = _made(int(spark.payload), *self._shape)
         question, _, answer = said.text.partition(" : ")
         if question != spark.prompt:
             return Outcome(status=Status.REFUTED, evidence="answers another question")
         try:
-            read = parse(answer, names="")
-            value = evaluate(read, {})
+            value = _worth(answer, map(str, given))
         except ExpressionError as error:
             return Outcome(status=Status.REFUTED, evidence=str(error)[:200])
-        if Counter(literals(read)) != Counter(given):
-            return Outcome(status=Status.REFUTED, evidence="does not use the given numbers, each once")
         if value != target:
             return Outcome(status=Status.REFUTED, evidence=f"is worth {str(value)[:40]}")
         return Outcome(status=Status.CONFIRMED, score=1.0, evidence=f"is worth {target}")
+
+
+def _in_hindsight(text: str) -> str | None:
+    question, _, answer = text.partition(" : ")
+    given, _, target = question.partition(" = ")
+    try:
+        value = _worth(answer, given.split())
+    except ExpressionError:
+        return None
+    reached = value.denominator == 1 and 1 <= value <= MOST and str(value) != target
+    return f"{given} = {value} : {answer}" if reached else None
+
+
+def _worth(answer: str, given: Iterable[str]) -> Fraction:
+    """Return what an answer comes to.
+
+    Raises:
+        ExpressionError: if it cannot be read or does not use the given numbers, each once.
+    """
+    read = parse(answer, names="")
+    if Counter(map(str, literals(read))) != Counter(given):
+        raise ExpressionError("does not use the given numbers, each once")
+    return evaluate(read, {})
 
 
 @cache

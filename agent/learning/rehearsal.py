@@ -46,6 +46,8 @@ class Rehearsal:
         self._hold = hold
         self._batch = batch
         self._importance = importance
+        self.joined: Rows = []
+        """What has joined the anchor since."""
         self._lines: dict[str, Rows] = {}
 
     def rows(self, experiences: Sequence[Experience]) -> list[Rows]:
@@ -63,8 +65,9 @@ class Rehearsal:
             chosen = [archive[i] for i in self._picked(archive, rng)]
             rows = [several[rng.integers(len(several))] for several in self.rows(chosen)]
             yield self._replay * self._loss(rows)
-        if self._anchor and self._hold:
-            yield self._hold * self._loss([self._anchor[i] for i in rng.integers(len(self._anchor), size=self._batch)])
+        anchor = [*self._anchor, *self.joined]
+        if anchor and self._hold:
+            yield self._hold * self._loss([anchor[i] for i in rng.integers(len(anchor), size=self._batch)])
 
     def _picked(self, archive: Sequence[Experience], rng: np.random.Generator) -> list[int]:
         if self._importance is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hunch.agent.generator import CausalGenerator
 from hunch.agent.learning.imitation import NovelImitation
 from hunch.agent.small import next_token_loss
 from hunch.memory.errors import InputError
-from hunch.memory.records import Experience, Turn
+from hunch.memory.records import Experience, Hypothesis, Turn, Verdict
 from tests.agent.planted import claim, experience
 
 ANCHOR = [">|a|b|c", ">|d|b|e"]
@@ -126,6 +127,58 @@ def test_after_loading_one_more_step_gives_identical_weights(model_folder: Path,
     assert torch.equal(weights(fresh), weights(generator)) and fresh.version == 2
 
 
+def missed(*texts: str) -> Turn:
+    said = tuple(Hypothesis(spark_id="s", text=text) for text in texts)
+    return Turn(hypotheses=said, verdicts=tuple(Verdict(keep=text == "right", reason="") for text in texts))
+
+
+def other_question(said: Sequence[Hypothesis]) -> list[str | None]:
+    return [f">|{one.text}" if one.text.isdecimal() else None for one in said]
+
+
+def looking_back(generator: CausalGenerator, passes: float = 4.0) -> NovelImitation:
+    return NovelImitation(
+        generator, ANCHOR, batch=4, learning_rate=3e-3, hindsight=other_question, hindsight_passes=passes
+    )
+
+
+def test_what_a_miss_does_answer_is_learned_and_held(model_folder: Path) -> None:
+    generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
+    learner, before = looking_back(generator), nats(generator, [">|7"])
+    figures = learner.learn(missed("7", "nothing", "right"), [], [], np.random.default_rng(0))
+    assert figures["steps"] == 1 and generator.version == 1
+    learned = nats(generator, [">|7"])
+    assert learned < before
+    for step in range(1, 10):
+        learner.learn(Turn(), kept(4), [], np.random.default_rng(step))
+    assert nats(generator, [">|7"]) < before  # it has joined the anchor
+
+
+def test_only_misses_are_looked_back_on_and_each_once(generator: CausalGenerator) -> None:
+    learner = looking_back(generator)
+    assert learner.learn(missed("right", "nothing"), [], [], np.random.default_rng(0)) == {}
+    assert learner.learn(missed("7", "7", "8"), [], [], np.random.default_rng(0))["steps"] == 2  # 2 lines, 4 times
+    assert learner.learn(missed("8", "7"), [], [], np.random.default_rng(0)) == {}
+    assert looking_back(generator, passes=0.0).learn(missed("7"), [], [], np.random.default_rng(0)) == {}
+
+
+def test_hindsight_goes_on_exactly_after_loading(model_folder: Path, tmp_path: Path) -> None:
+    ends = []
+    for loads in (False, True):
+        generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
+        learner = looking_back(generator)
+        learner.learn(missed("7"), kept(2), [], np.random.default_rng(0))
+        if loads:
+            learner.save(tmp_path)
+            generator = CausalGenerator.from_pretrained(model_folder, TripleForm())
+            learner = looking_back(generator)
+            learner.load(tmp_path)
+            learner.load(tmp_path)  # what it knew before is forgotten
+        learner.learn(missed("7", "8"), kept(2, start=2), kept(2), np.random.default_rng(1))
+        ends.append(weights(generator))
+    assert torch.equal(*ends)
+
+
 def test_what_was_saved_is_a_model_folder_of_its_own(generator: CausalGenerator, tmp_path: Path) -> None:
     learner_of(generator).learn(Turn(), kept(2), [], np.random.default_rng(0))
     learner_of(generator).save(tmp_path)
@@ -153,4 +206,4 @@ def test_weights_of_another_model_are_refused(generator: CausalGenerator, tmp_pa
     save_file(part, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"holds no weights of this model \(it lacks the weights.*give what it was"):
         learner.load(tmp_path)
-    assert json.loads((tmp_path / "version.json").read_text()) == {"version": 0}
+    assert json.loads((tmp_path / "version.json").read_text()) == {"version": 0, "missed": []}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from hunch.agent.contracts import check_environment, check_sparker
 from hunch.agent.environments.countdown import Countdown, CountdownForm
 from hunch.agent.learning.imitation import NovelImitation
-from hunch.agent.redrawing import Redrawing
+from hunch.agent.sifting import Sifting
 from hunch.agent.sparking import GivenQuestions
 from hunch.memory.errors import InputError
 from hunch.memory.ledger import Ledger
@@ -91,7 +90,7 @@ def test_every_item_has_the_answer_that_it_was_made_from(number: int) -> None:
         ("11+3*2+11", "is worth 28"),
         ("__import__('os')", "no expression has"),
         ("11+3+2+11)", "comes where it should end"),
-        ("11/(3-3)", "divides by zero"),
+        ("3/(11-11)*2", "divides by zero"),
         ("", "ends too soon"),
     ],
 )
@@ -102,6 +101,32 @@ def test_only_the_given_numbers_used_once_count(answer: str, why: str | None) ->
     (outcome,) = world.verify([spark], [Hypothesis(spark_id=spark.id, text=f"{spark.prompt} : {answer}")])
     assert (outcome.status is Status.CONFIRMED) == (why is None)
     assert why is None or why in outcome.evidence
+
+
+@pytest.mark.parametrize(
+    ("answer", "reached"),
+    [
+        ("11+3*2+11", "11 3 2 11 = 28 : 11+3*2+11"),
+        ("11+3+2+11", None),  # what was asked for
+        ("11-3-2-11", None),  # less than any target
+        ("11*11*3-2", None),  # more than any
+        ("11/(11*3*2)", None),  # no whole number
+        ("11+3+2", None),
+        ("11+3*2+", None),
+    ],
+)
+def test_an_answer_that_misses_is_one_to_what_it_hits(answer: str, reached: str | None) -> None:
+    world = Countdown([0])
+    spark, _ = world.item(0)
+    assert world.hindsight([Hypothesis(spark_id=spark.id, text=f"{spark.prompt} : {answer}")]) == [reached]
+
+
+def test_what_answers_nothing_is_no_answer_in_hindsight() -> None:
+    assert Countdown([0]).hindsight([Hypothesis(spark_id="s", text=text) for text in ("", "1 2 = 3", ": 1+2")]) == [
+        None,
+        None,
+        None,
+    ]
 
 
 def test_an_answer_to_another_item_counts_for_none() -> None:
@@ -125,8 +150,5 @@ def test_only_arms_that_learn_have_a_learner_and_only_search_chooses(tmp_path: P
     minds = {arm.name: mind_of(world, config, arm, None, print) for arm in ARMS}
     assert {name for name, mind in minds.items() if isinstance(mind.learner, NovelImitation)} == {"learning", "full"}
     assert {name for name, mind in minds.items() if hasattr(mind.sparker, "told")} == {"search", "full"}
-    building = replace(world, ask=lambda draw, spark: spark)  # only there an answer means the same whatever was asked
-    for one, pruning in ((world, set()), (building, {"search", "full"})):
-        minds = {arm.name: mind_of(one, config, arm, None, print) for arm in ARMS}
-        assert {name for name, mind in minds.items() if isinstance(mind.generator, Redrawing)} == pruning
-        assert {name for name, mind in minds.items() if mind.refrain is mind.generator} == pruning
+    assert {name for name, mind in minds.items() if isinstance(mind.generator, Sifting)} == {"search", "full"}
+    assert {name for name, mind in minds.items() if mind.refrain is mind.generator} == {"search", "full"}
